@@ -1,0 +1,374 @@
+//! Attributes of one owner: sorted, each key once, split into promoted columns and canonical JSON.
+//!
+//! Senders repeat the same keys in the same order, record after record. So each key is looked up
+//! once and guessed afterwards from the key before it (one comparison of bytes), and the sorted
+//! order of each sequence of keys is computed once.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use schemas::attributes::{Owner, ValueType, promoted_index, promoted_keys};
+use schemas::columns::quality;
+
+use super::text::{repair, write_json};
+use super::value::{self, Value, read_key_value};
+use super::{Bad, Limits};
+use crate::rejects::Reason;
+
+/// Attributes staged for one record, in the order they came. Reused from record to record.
+#[derive(Debug, Default)]
+pub(crate) struct Staged<'a> {
+    keys: Vec<KeyId>,
+    values: Vec<Value<'a>>,
+}
+
+/// Position of a key in its [`KeyTable`].
+pub(crate) type KeyId = u32;
+
+impl<'a> Staged<'a> {
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+        self.values.clear();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Reads one KeyValue message.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        table: &mut KeyTable,
+        key_value: &'a [u8],
+        limits: &Limits,
+        bits: &mut u32,
+    ) -> Result<(), Bad> {
+        let (key, value) = read_key_value(key_value, bits)?;
+        if key.len() > limits.key_bytes_max {
+            return Err(key_too_long(key, limits));
+        }
+        let before = self.keys.last().copied();
+        self.keys.push(table.id(key, before, bits));
+        self.values.push(value);
+        Ok(())
+    }
+
+    /// The string value of a key among the attributes of a range, the last one.
+    pub(crate) fn text(
+        &self,
+        table: &KeyTable,
+        range: Range<usize>,
+        key: &str,
+    ) -> Option<&'a [u8]> {
+        let at = self.keys[range.clone()].iter().rposition(|id| table.key(*id) == key)?;
+        match self.values[range.start + at] {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+#[cold]
+fn key_too_long(key: &[u8], limits: &Limits) -> Bad {
+    Bad::Reject(
+        Reason::RecordTooLarge,
+        format!(
+            "an attribute key has {} bytes, {} are allowed; it begins {}",
+            key.len(),
+            limits.key_bytes_max,
+            super::text::excerpt(key)
+        ),
+    )
+}
+
+/// What became of one record's attributes.
+#[derive(Debug, Default)]
+pub(crate) struct Split<'a> {
+    /// Each key once, with the bit of its type.
+    pub(crate) facts: Vec<(KeyId, u8)>,
+    /// Values for promoted columns: position in the fixed list, and value.
+    pub(crate) promoted: Vec<(usize, Value<'a>)>,
+}
+
+impl Split<'_> {
+    pub(crate) fn clear(&mut self) {
+        self.facts.clear();
+        self.promoted.clear();
+    }
+}
+
+/// The keys seen so far with all that can be known of them beforehand.
+#[derive(Debug)]
+pub(crate) struct KeyTable {
+    owner: Option<Owner>,
+    keys: Vec<Key>,
+    ids: HashMap<Box<[u8]>, KeyId>,
+    /// Keys whose text holds U+FFFD, by text: differently broken bytes may repair to one text.
+    repaired: HashMap<String, KeyId>,
+    /// The key that came first last time.
+    first: KeyId,
+    shapes: Vec<Shape>,
+    shape_ids: HashMap<Box<[KeyId]>, usize>,
+    last_shape: usize,
+}
+
+#[derive(Debug)]
+struct Key {
+    /// As sent.
+    raw: Box<[u8]>,
+    text: String,
+    /// `"key":` as it stands in canonical JSON.
+    json: Box<[u8]>,
+    promoted: Option<(usize, ValueType)>,
+    /// The key that came behind this one last time.
+    next: KeyId,
+}
+
+/// A sequence of keys, sorted.
+#[derive(Debug, Default)]
+struct Shape {
+    keys: Box<[KeyId]>,
+    /// Positions in order of key text, of equal keys the last one.
+    order: Vec<usize>,
+    duplicates: bool,
+    /// The shape that came behind this one last time.
+    next: usize,
+}
+
+/// A table that has grown beyond this is emptied before the next request.
+const KEYS_MAX: usize = 2048;
+const SHAPES_MAX: usize = 256;
+/// Longer sequences are sorted each time.
+const SHAPE_LEN_MAX: usize = 128;
+
+impl KeyTable {
+    /// `owner` decides which keys are promoted; `None`: none.
+    pub(crate) fn new(owner: Option<Owner>) -> KeyTable {
+        KeyTable {
+            owner,
+            keys: Vec::new(),
+            ids: HashMap::new(),
+            repaired: HashMap::new(),
+            first: 0,
+            shapes: Vec::new(),
+            shape_ids: HashMap::new(),
+            last_shape: 0,
+        }
+    }
+
+    /// To be called before a request; ids stay valid for the length of one request only.
+    pub(crate) fn bound(&mut self) {
+        if self.keys.len() > KEYS_MAX {
+            *self = KeyTable::new(self.owner);
+        }
+    }
+
+    pub(crate) fn key(&self, id: KeyId) -> &str {
+        self.keys.get(id as usize).map_or("", |k| &k.text)
+    }
+
+    #[inline]
+    fn id(&mut self, raw: &[u8], before: Option<KeyId>, bits: &mut u32) -> KeyId {
+        let guess = before.map_or(self.first, |b| self.keys[b as usize].next);
+        if self.keys.get(guess as usize).is_some_and(|k| *k.raw == *raw) {
+            return guess;
+        }
+        let id = match self.ids.get(raw) {
+            Some(id) => *id,
+            None => self.add(raw, bits),
+        };
+        match before {
+            Some(b) => self.keys[b as usize].next = id,
+            None => self.first = id,
+        }
+        id
+    }
+
+    #[cold]
+    fn add(&mut self, raw: &[u8], bits: &mut u32) -> KeyId {
+        let text = repair(raw, bits);
+        let is_odd = text.contains('\u{fffd}');
+        if is_odd && let Some(id) = self.repaired.get(text.as_ref()) {
+            return *id;
+        }
+        let id = self.keys.len() as KeyId;
+        if is_odd {
+            self.repaired.insert(text.clone().into_owned(), id);
+        }
+        let mut json = Vec::with_capacity(text.len() + 3);
+        write_json(&mut json, &text);
+        json.push(b':');
+        let promoted = self.owner.and_then(|owner| {
+            let index = promoted_index(owner, &text)?;
+            Some((index, promoted_keys(owner)[index].value_type))
+        });
+        // A broken key is not found by its bytes, so that each record with it gets its quality bit.
+        let raw = if *text.as_bytes() == *raw { raw.into() } else { text.as_bytes().into() };
+        self.ids.insert(Box::clone(&raw), id);
+        let json = json.into_boxed_slice();
+        self.keys.push(Key { raw, text: text.into_owned(), json, promoted, next: id });
+        id
+    }
+
+    /// Position in `shapes` of the sequence.
+    fn shape(&mut self, keys: &[KeyId]) -> usize {
+        let guess = self.shapes.get(self.last_shape).map_or(0, |s| s.next);
+        if self.shapes.get(guess).is_some_and(|s| *s.keys == *keys) {
+            self.last_shape = guess;
+            return guess;
+        }
+        let found = match self.shape_ids.get(keys) {
+            Some(found) => *found,
+            None => self.add_shape(keys),
+        };
+        if let Some(last) = self.shapes.get_mut(self.last_shape) {
+            last.next = found;
+        }
+        self.last_shape = found;
+        found
+    }
+
+    #[cold]
+    fn add_shape(&mut self, keys: &[KeyId]) -> usize {
+        if self.shapes.len() >= SHAPES_MAX {
+            self.shapes.clear();
+            self.shape_ids.clear();
+        }
+        let shape = self.sorted(keys);
+        if keys.len() <= SHAPE_LEN_MAX {
+            self.shape_ids.insert(Box::clone(&shape.keys), self.shapes.len());
+        }
+        self.shapes.push(shape);
+        self.shapes.len() - 1
+    }
+
+    fn sorted(&self, keys: &[KeyId]) -> Shape {
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        // Later positions first among equal keys, so that the last one sent is the one kept.
+        order.sort_by(|a, b| self.key(keys[*a]).cmp(self.key(keys[*b])).then(b.cmp(a)));
+        order.dedup_by_key(|at| keys[*at]);
+        Shape { keys: keys.into(), duplicates: order.len() < keys.len(), order, next: 0 }
+    }
+
+    /// Appends the attributes as one canonical JSON object, every key in it.
+    /// Returns whether there was any; nothing is written when there was none.
+    pub(crate) fn write(
+        &mut self,
+        out: &mut Vec<u8>,
+        staged: &Staged<'_>,
+        limits: &Limits,
+        bits: &mut u32,
+    ) -> Result<bool, Bad> {
+        self.write_range(out, staged, 0..staged.len(), limits, bits, |_, _| {})
+    }
+
+    /// Like [`KeyTable::write`] for the attributes of a range; tells the type of each key.
+    pub(crate) fn write_range(
+        &mut self,
+        out: &mut Vec<u8>,
+        staged: &Staged<'_>,
+        range: Range<usize>,
+        limits: &Limits,
+        bits: &mut u32,
+        mut fact: impl FnMut(KeyId, u8),
+    ) -> Result<bool, Bad> {
+        if range.is_empty() {
+            return Ok(false);
+        }
+        let from = range.start;
+        let shape = self.shape(&staged.keys[range]);
+        let shape = &self.shapes[shape];
+        if shape.duplicates {
+            *bits |= quality::DUPLICATE_KEY;
+        }
+        let mut object = Object::begin(out);
+        for &at in &shape.order {
+            let key = staged.keys[from + at];
+            object.key(out, &self.keys[key as usize].json);
+            fact(key, value::write(out, staged.values[from + at], limits, bits)?);
+        }
+        Ok(object.end(out))
+    }
+
+    /// Appends what is not promoted as one canonical JSON object; returns whether there was any.
+    #[inline]
+    pub(crate) fn split<'a>(
+        &mut self,
+        out: &mut Vec<u8>,
+        staged: &Staged<'a>,
+        split: &mut Split<'a>,
+        limits: &Limits,
+        bits: &mut u32,
+    ) -> Result<bool, Bad> {
+        split.clear();
+        if staged.is_empty() {
+            return Ok(false);
+        }
+        let shape = self.shape(&staged.keys);
+        let shape = &self.shapes[shape];
+        if shape.duplicates {
+            *bits |= quality::DUPLICATE_KEY;
+        }
+        let mut object = Object::begin(out);
+        for &at in &shape.order {
+            let (id, value) = (staged.keys[at], staged.values[at]);
+            let key = &self.keys[id as usize];
+            let stored_type = match key.promoted {
+                Some((index, value_type)) if fits(value, value_type) => {
+                    split.promoted.push((index, value));
+                    value.type_bit()
+                }
+                _ => {
+                    object.key(out, &key.json);
+                    value::write(out, value, limits, bits)?
+                }
+            };
+            split.facts.push((id, stored_type));
+        }
+        Ok(object.end(out))
+    }
+}
+
+fn fits(value: Value<'_>, value_type: ValueType) -> bool {
+    matches!(
+        (value, value_type),
+        (Value::String(_), ValueType::Text)
+            | (Value::Int(_), ValueType::Int)
+            | (Value::Double(_), ValueType::Double)
+            | (Value::Bool(_), ValueType::Bool)
+    )
+}
+
+/// A JSON object being written; without a member it leaves nothing behind.
+struct Object {
+    start: usize,
+}
+
+impl Object {
+    fn begin(out: &mut Vec<u8>) -> Object {
+        out.push(b'{');
+        Object { start: out.len() }
+    }
+
+    #[inline]
+    fn key(&mut self, out: &mut Vec<u8>, key: &[u8]) {
+        if out.len() > self.start {
+            out.push(b',');
+        }
+        out.extend_from_slice(key);
+    }
+
+    fn end(self, out: &mut Vec<u8>) -> bool {
+        if out.len() == self.start {
+            out.truncate(self.start - 1);
+            return false;
+        }
+        out.push(b'}');
+        true
+    }
+}
