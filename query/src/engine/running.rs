@@ -1,0 +1,300 @@
+//! A query while it runs: its batches, its statistics, its end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use api::sql::Stats;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::{FutureExt, Stream, StreamExt};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::Planned;
+use crate::QueryError;
+
+/// A running query: a stream of batches. Ids are `FixedSizeBinary`, times `Timestamp(ns)` without
+/// zone, text `Utf8View` or `Utf8`; names may repeat. Dropping it stops the work.
+#[derive(Debug)]
+pub struct Running {
+    /// Name of the query, for cancelling and the log.
+    pub id: String,
+    /// Columns of the batches.
+    pub schema: SchemaRef,
+    batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
+    /// Held so that dropping the answer stops the work.
+    work: tokio::task::AbortHandle,
+    deadline: Pin<Box<Sleep>>,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    terms: Terms,
+    planned: Arc<PlannedFacts>,
+    rows: u64,
+    truncated: bool,
+    done: bool,
+}
+
+/// What a query was granted.
+pub(super) struct Terms {
+    pub(super) limit: u64,
+    pub(super) started: Instant,
+    pub(super) timeout: Duration,
+    pub(super) place: OwnedSemaphorePermit,
+    pub(super) entry: Entry,
+    pub(super) cancelled: CancellationToken,
+}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terms")
+            .field("limit", &self.limit)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the statistics are read from while and after the work runs.
+#[derive(Debug)]
+struct PlannedFacts {
+    plan: Arc<dyn ExecutionPlan>,
+    totals: Arc<crate::table::ScanTotals>,
+    snapshot: Arc<storage::Snapshot>,
+}
+
+impl Running {
+    pub(super) fn start(runtime: &Handle, planned: Planned, terms: Terms) -> Running {
+        let (send, batches) = mpsc::channel(1);
+        let schema = planned.plan.schema();
+        let facts = Arc::new(PlannedFacts {
+            plan: Arc::clone(&planned.plan),
+            totals: Arc::clone(&planned.totals),
+            snapshot: Arc::clone(&planned.snapshot),
+        });
+        let work = runtime.spawn(pump(planned, send)).abort_handle();
+        let deadline = Box::pin(tokio::time::sleep_until((terms.started + terms.timeout).into()));
+        Running {
+            id: terms.entry.id.clone(),
+            schema,
+            batches,
+            work,
+            deadline,
+            cancelled: Box::pin(terms.cancelled.clone().cancelled_owned()),
+            planned: facts,
+            terms,
+            rows: 0,
+            truncated: false,
+            done: false,
+        }
+    }
+
+    /// Statistics so far; final once the stream has ended.
+    pub fn stats(&self) -> Stats {
+        let totals = &self.planned.totals;
+        let gaps = self.planned.snapshot.gaps();
+        let recovering_bytes = self.planned.snapshot.recovering_bytes();
+        let mut warnings = Vec::new();
+        if self.truncated {
+            warnings.push(format!(
+                "cut at {} rows; add a LIMIT, a time range, or ask for more",
+                self.terms.limit
+            ));
+        }
+        if !gaps.is_empty() {
+            warnings.push(format!(
+                "{} known gaps in the stored data, see system.data_loss",
+                gaps.len()
+            ));
+        }
+        if let Some(bytes) = recovering_bytes {
+            warnings.push(format!(
+                "{bytes} bytes of the log are still being replayed; their rows are missing"
+            ));
+        }
+        Stats {
+            query_id: self.id.clone(),
+            rows: self.rows,
+            elapsed_ms: self.terms.started.elapsed().as_secs_f64() * 1e3,
+            files_scanned: totals.files.load(Relaxed),
+            files_skipped: totals.files_skipped.load(Relaxed),
+            bytes_scanned: metric(&self.planned.plan, "bytes_scanned"),
+            live_rows: totals.live_rows.load(Relaxed),
+            truncated: self.truncated,
+            partial: !gaps.is_empty(),
+            recovering_bytes,
+            warnings,
+        }
+    }
+
+    fn end(&mut self) {
+        self.done = true;
+        self.work.abort();
+    }
+
+    /// Cuts the batch at what the limit leaves.
+    fn cut(&mut self, batch: RecordBatch) -> RecordBatch {
+        let left = usize::try_from(self.terms.limit - self.rows).unwrap_or(usize::MAX);
+        let batch = if batch.num_rows() > left {
+            self.truncated = true;
+            self.end();
+            batch.slice(0, left)
+        } else {
+            batch
+        };
+        self.rows += batch.num_rows() as u64;
+        batch
+    }
+}
+
+impl Stream for Running {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(next) = self.batches.poll_recv(cx) {
+            return Poll::Ready(match next {
+                Some(Ok(batch)) => Some(Ok(self.cut(batch))),
+                Some(Err(error)) => {
+                    self.end();
+                    Some(Err(error))
+                }
+                None => {
+                    self.done = true;
+                    None
+                }
+            });
+        }
+        // The limit ends the wait even where an operator does not yield.
+        let timeout = self.terms.timeout;
+        if self.deadline.poll_unpin(cx).is_ready() {
+            self.end();
+            return Poll::Ready(Some(Err(timed_out(timeout))));
+        }
+        if self.cancelled.poll_unpin(cx).is_ready() {
+            self.end();
+            return Poll::Ready(Some(Err(cancelled())));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.work.abort();
+    }
+}
+
+/// The query took longer than it may.
+pub(super) fn timed_out(limit: Duration) -> QueryError {
+    QueryError::timeout(format!("the query took longer than {} s", limit.as_secs_f64()))
+        .with_hint("add a time range, such as start_time > now() - interval '15 minutes'")
+}
+
+/// Somebody ended the query.
+pub(super) fn cancelled() -> QueryError {
+    QueryError::cancelled("the query was cancelled")
+}
+
+/// Runs the plan and hands its batches over, one ahead at most.
+async fn pump(planned: Planned, send: mpsc::Sender<Result<RecordBatch, QueryError>>) {
+    let fail = |e| QueryError::from_datafusion(e, &planned.sql);
+    let mut stream = match execute_stream(Arc::clone(&planned.plan), planned.state.task_ctx()) {
+        Ok(stream) => stream,
+        Err(e) => return drop(send.send(Err(fail(e))).await),
+    };
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(fail);
+        let failed = batch.is_err();
+        if send.send(batch).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// Sum of a metric over all scans of a plan.
+fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> u64 {
+    let own = plan.metrics().and_then(|m| m.sum_by_name(name)).map_or(0, |v| v.as_usize() as u64);
+    own + plan.children().into_iter().map(|child| metric(child, name)).sum::<u64>()
+}
+
+/// The queries that run now.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    next: AtomicU64,
+    waiting: AtomicUsize,
+    queries: Mutex<BTreeMap<String, Query>>,
+}
+
+#[derive(Debug)]
+struct Query {
+    sql: String,
+    started: Instant,
+    cancel: CancellationToken,
+}
+
+/// A query's row in the registry, taken out when dropped.
+pub(super) struct Entry {
+    id: String,
+    registry: Arc<Registry>,
+}
+
+/// A query's place in the queue, given back when dropped.
+pub(super) struct Waiting<'a>(&'a Registry);
+
+impl Registry {
+    pub(super) fn enter(self: &Arc<Self>, sql: &str) -> (Entry, CancellationToken) {
+        let id = format!("q{}", self.next.fetch_add(1, Relaxed) + 1);
+        let cancel = CancellationToken::new();
+        let query = Query { sql: sql.to_owned(), started: Instant::now(), cancel: cancel.clone() };
+        self.queries.lock().insert(id.clone(), query);
+        (Entry { id, registry: Arc::clone(self) }, cancel)
+    }
+
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Relaxed);
+        Waiting(self)
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+
+    /// Running and waiting queries.
+    pub(super) fn len(&self) -> usize {
+        self.queries.lock().len() + self.waiting()
+    }
+
+    pub(super) fn list(&self) -> Vec<(String, String, f64)> {
+        let queries = self.queries.lock();
+        queries
+            .iter()
+            .map(|(id, q)| (id.clone(), q.sql.clone(), q.started.elapsed().as_secs_f64()))
+            .collect()
+    }
+
+    pub(super) fn cancel(&self, id: &str) -> bool {
+        let queries = self.queries.lock();
+        queries.get(id).map(|q| q.cancel.cancel()).is_some()
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.registry.queries.lock().remove(&self.id);
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+    }
+}

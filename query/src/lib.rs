@@ -1,0 +1,24 @@
+//! Questions over a snapshot: read-only SQL on DataFusion, the attribute mechanism, the HTTP API.
+//!
+//! [`Engine::sql`] is the only entrance: text, guard, plan, stream. Everything else is what a table
+//! is ([`mod@table`]), how `attributes['k']` reaches a column ([`mod@attributes`]), what SQL can
+//! call ([`mod@functions`]), and how answers travel ([`server`]).
+#![warn(missing_docs)]
+
+mod attributes;
+pub mod encode;
+mod engine;
+mod error;
+mod functions;
+mod guard;
+mod limits;
+pub mod server;
+mod system;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Engine, EngineConfig, Running};
+pub use error::QueryError;
+pub use limits::GuardLimits;

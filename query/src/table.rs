@@ -1,0 +1,248 @@
+//! A table as DataFusion sees it: the columns of `schemas`, answered from one snapshot.
+//!
+//! The provider's schema is what a user sees: stored columns, `attributes` whole in the place of
+//! the residual, and the semantic or computed columns that the statement names. The file scan's
+//! schema appends the hidden physical columns (residual, promoted), so that the reader decodes them
+//! in the engine's types when the adapter refers to them.
+
+mod prune;
+mod scan;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DFSchema, Result};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use schemas::Table;
+use schemas::attributes::{Owner, promoted_keys};
+use schemas::columns as c;
+use schemas::semantic::semantic;
+use storage::{DataFile, Snapshot};
+
+use crate::attributes::VirtualColumn;
+use crate::attributes::adapter::AttributeAdapterFactory;
+pub(crate) use scan::SnapshotScanExec;
+
+/// Columns computed from stored ones, present as soon as a statement names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Computed {
+    /// `spans.end_time`: start plus duration.
+    EndTime,
+    /// `metric_points.value`: the double or the integer as a double.
+    Value,
+}
+
+impl Computed {
+    /// Every computed column with its table and name.
+    pub(crate) const ALL: [(Table, &'static str, Computed); 2] = [
+        (Table::Spans, "end_time", Computed::EndTime),
+        (Table::MetricPoints, c::VALUE, Computed::Value),
+    ];
+
+    pub(crate) fn of(table: Table, name: &str) -> Option<Computed> {
+        Computed::ALL.iter().find(|(t, n, _)| (*t, *n) == (table, name)).map(|(.., c)| *c)
+    }
+
+    fn data_type(self) -> DataType {
+        match self {
+            Computed::EndTime => schemas::Kind::Time.data_type(),
+            Computed::Value => DataType::Float64,
+        }
+    }
+}
+
+/// What scans of a query looked at, for the statistics of the answer.
+#[derive(Debug, Default)]
+pub(crate) struct ScanTotals {
+    pub(crate) files: AtomicU64,
+    pub(crate) files_skipped: AtomicU64,
+    pub(crate) live_rows: AtomicU64,
+}
+
+/// What all scans of one query share.
+#[derive(Debug)]
+pub(crate) struct ScanContext {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) store_url: ObjectStoreUrl,
+    pub(crate) reader: Arc<dyn ParquetFileReaderFactory>,
+    pub(crate) totals: Arc<ScanTotals>,
+    /// Evaluate predicates while decoding. The differential test runs with and without.
+    pub(crate) pushdown: bool,
+}
+
+/// One table over one snapshot.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotTable {
+    table: Table,
+    context: Arc<ScanContext>,
+    schema: SchemaRef,
+}
+
+impl SnapshotTable {
+    /// `named` are the identifiers of the statement: they decide which semantic columns exist.
+    pub(crate) fn new(table: Table, context: Arc<ScanContext>, named: &BTreeSet<String>) -> Self {
+        let mut fields: Vec<Field> = visible_fields(table);
+        fields.extend(named.iter().filter_map(|name| named_field(table, name)));
+        SnapshotTable { table, context, schema: Arc::new(Schema::new(fields)) }
+    }
+
+    /// The same table with virtual columns behind its own.
+    pub(crate) fn with_virtual(&self, wanted: &BTreeSet<VirtualColumn>) -> SnapshotTable {
+        let mut fields: Vec<Field> =
+            self.schema.fields().iter().map(|f| f.as_ref().clone()).collect();
+        for column in wanted {
+            let name = column.name();
+            if self.schema.index_of(column.source.column()).is_ok()
+                && self.schema.index_of(&name).is_err()
+            {
+                fields.push(Field::new(name, column.value_type.data_type(), true));
+            }
+        }
+        SnapshotTable { schema: Arc::new(Schema::new(fields)), ..self.clone() }
+    }
+
+    /// The schema of the file scan: visible columns, then hidden physical ones.
+    fn file_schema(&self) -> SchemaRef {
+        let mut fields: Vec<Field> =
+            self.schema.fields().iter().map(|f| f.as_ref().clone()).collect();
+        fields.extend(hidden_fields(self.table));
+        Arc::new(Schema::new(fields))
+    }
+
+    fn file_scan(
+        &self,
+        state: &dyn Session,
+        files: &[Arc<DataFile>],
+        projection: Option<&Vec<usize>>,
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let pushdown = self.context.pushdown;
+        let mut source = ParquetSource::new(self.file_schema())
+            .with_parquet_file_reader_factory(Arc::clone(&self.context.reader))
+            .with_pushdown_filters(pushdown)
+            .with_reorder_filters(pushdown)
+            .with_enable_page_index(true)
+            .with_bloom_filter_on_read(true);
+        if let Some(predicate) = predicate {
+            source = source.with_predicate(predicate);
+        }
+        let visible = (0..self.schema.fields().len()).collect();
+        let groups = file_groups(files, state.config().target_partitions())?;
+        let config = FileScanConfigBuilder::new(self.context.store_url.clone(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_projection_indices(Some(projection.cloned().unwrap_or(visible)))?
+            .with_limit(limit)
+            .with_expr_adapter(Some(Arc::new(AttributeAdapterFactory { table: self.table })))
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+#[async_trait]
+impl TableProvider for SnapshotTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Inexact: the filter above the scan tests survivors again, whatever the files could do.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let df_schema = DFSchema::try_from(Arc::clone(&self.schema))?;
+        let predicate = conjunction(filters.to_vec())
+            .map(|filter| state.create_physical_expr(filter, &df_schema))
+            .transpose()?;
+        let all = self.context.snapshot.files(self.table);
+        let files = prune::prune(self.table, all, predicate.as_ref(), &self.schema)?;
+        let totals = &self.context.totals;
+        totals.files.fetch_add(files.len() as u64, Relaxed);
+        totals.files_skipped.fetch_add((all.len() - files.len()) as u64, Relaxed);
+        let inner = match files.is_empty() {
+            true => None,
+            false => Some(self.file_scan(state, &files, projection, predicate, limit)?),
+        };
+        let live = self.context.snapshot.live(self.table);
+        totals.live_rows.fetch_add(live.iter().map(|b| b.rows.num_rows() as u64).sum(), Relaxed);
+        let projected = match projection {
+            Some(indices) => Arc::new(self.schema.project(indices)?),
+            None => Arc::clone(&self.schema),
+        };
+        let partitions = state.config().target_partitions();
+        Ok(Arc::new(SnapshotScanExec::new(self.table, projected, inner, live, partitions)))
+    }
+}
+
+fn visible_fields(table: Table) -> Vec<Field> {
+    let visible = |column: &schemas::Column| {
+        let mut field = column.field();
+        if column.name == c::ATTRIBUTES_REST {
+            field.set_name(c::ATTRIBUTES.to_owned());
+        }
+        field
+    };
+    table.columns().iter().map(visible).collect()
+}
+
+fn hidden_fields(table: Table) -> Vec<Field> {
+    if !table.has_attributes() {
+        return Vec::new();
+    }
+    let rest = Field::new(c::ATTRIBUTES_REST, DataType::Utf8View, true);
+    let promoted = [Owner::Record, Owner::Resource].into_iter().flat_map(promoted_keys);
+    std::iter::once(rest).chain(promoted.map(|p| p.field())).collect()
+}
+
+/// The field of a semantic or computed column, where the table offers it.
+pub(crate) fn named_field(table: Table, name: &str) -> Option<Field> {
+    if let Some(computed) = Computed::of(table, name) {
+        return Some(Field::new(name, computed.data_type(), true));
+    }
+    let semantic = semantic(name).filter(|s| s.applies_to(table))?;
+    Some(Field::new(name, semantic.value_type.data_type(), true))
+}
+
+/// Spreads files over partitions by size, largest first, each to the lightest partition.
+fn file_groups(files: &[Arc<DataFile>], partitions: usize) -> Result<Vec<FileGroup>> {
+    let mut order: Vec<&Arc<DataFile>> = files.iter().collect();
+    order.sort_by_key(|f| std::cmp::Reverse(f.bytes));
+    let mut groups: Vec<(u64, Vec<PartitionedFile>)> =
+        vec![(0, Vec::new()); partitions.clamp(1, files.len().max(1))];
+    for file in order {
+        let Some(lightest) = groups.iter_mut().min_by_key(|g| g.0) else { break };
+        lightest.0 += file.bytes;
+        let hint = usize::try_from(file.footer_bytes).unwrap_or(0) + 8;
+        let entry =
+            PartitionedFile::new(file.name.clone(), file.bytes).with_metadata_size_hint(hint);
+        lightest.1.push(entry);
+    }
+    Ok(groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect())
+}

@@ -1,0 +1,6 @@
+//! Tests of the attribute mechanism over hand-made files and live batches.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod differential;
+mod explain;
+mod fixture;
