@@ -1,0 +1,10 @@
+//! The product as its users see it: the built binary, its ports, its files, its output.
+//!
+//! This is the only integration binary of the workspace, so that the engine is linked once.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod cli;
+mod ingest;
+mod restart;
+mod slt;
+mod support;
