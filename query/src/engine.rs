@@ -6,6 +6,7 @@
 //! Dropping the answer stops the work.
 
 mod catalog;
+mod damage;
 mod memory;
 mod running;
 
@@ -287,7 +288,8 @@ impl Engine {
         read_only.verify_plan(&plan).map_err(fail)?;
         let plan = with_limit(plan, limit).map_err(fail)?;
         let physical = state.create_physical_plan(&plan).await.map_err(fail)?;
-        Ok(Planned { plan: physical, state, totals, snapshot, sql: request.sql.clone() })
+        let store = Arc::clone(&self.store);
+        Ok(Planned { plan: physical, state, totals, snapshot, store, sql: request.sql.clone() })
     }
 
     fn reader(&self) -> Result<Arc<CachedParquetFileReaderFactory>, QueryError> {
@@ -306,10 +308,13 @@ impl Engine {
             .with_memory_pool(Arc::new(pool))
             .build_arc()
             .map_err(|e| QueryError::from_datafusion(e, ""))?;
-        Ok(SessionStateBuilder::new_from_existing(self.template.clone())
+        let mut state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_runtime_env(env)
             .with_catalog_list(Arc::new(catalog))
-            .build())
+            .build();
+        // `now()` is the start of the statement.
+        state.mark_start_execution();
+        Ok(state)
     }
 }
 
@@ -328,6 +333,7 @@ pub(crate) struct Planned {
     state: SessionState,
     totals: Arc<ScanTotals>,
     snapshot: Arc<storage::Snapshot>,
+    store: Arc<Store>,
     sql: String,
 }
 

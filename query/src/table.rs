@@ -26,6 +26,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
+use parking_lot::Mutex;
 use schemas::Table;
 use schemas::attributes::{Owner, promoted_keys};
 use schemas::columns as c;
@@ -67,9 +68,16 @@ impl Computed {
 /// What scans of a query looked at, for the statistics of the answer.
 #[derive(Debug, Default)]
 pub(crate) struct ScanTotals {
-    pub(crate) files: AtomicU64,
+    files: Mutex<Vec<Arc<DataFile>>>,
     pub(crate) files_skipped: AtomicU64,
     pub(crate) live_rows: AtomicU64,
+}
+
+impl ScanTotals {
+    /// The files that the query's scans read.
+    pub(crate) fn files(&self) -> Vec<Arc<DataFile>> {
+        self.files.lock().clone()
+    }
 }
 
 /// What all scans of one query share.
@@ -184,7 +192,7 @@ impl TableProvider for SnapshotTable {
         let all = self.context.snapshot.files(self.table);
         let files = prune::prune(self.table, all, predicate.as_ref(), &self.schema)?;
         let totals = &self.context.totals;
-        totals.files.fetch_add(files.len() as u64, Relaxed);
+        totals.files.lock().extend(files.iter().map(Arc::clone));
         totals.files_skipped.fetch_add((all.len() - files.len()) as u64, Relaxed);
         let inner = match files.is_empty() {
             true => None,

@@ -1,6 +1,7 @@
 //! Tests of the attribute mechanism over hand-made files and live batches.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod damaged;
 mod differential;
 mod explain;
 mod fixture;

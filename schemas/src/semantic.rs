@@ -34,7 +34,7 @@ pub enum Source {
     Key(&'static str),
     /// The text of a key up to its first `?`.
     BeforeQuery(&'static str),
-    /// The text of a key up to its last `:`, the host of `host:port`.
+    /// The text of a key up to its first `:`, the host of `host:port` (not of a bracketed IPv6 address).
     BeforePort(&'static str),
     /// The value of a key, on spans of kind client or producer only.
     ClientKey(&'static str),

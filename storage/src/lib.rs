@@ -45,4 +45,4 @@ pub use request::{Append, Appended, Encoding, Fingerprint, Replay, Replayed};
 pub use snapshot::{DataLoss, Snapshot};
 pub use stats::StoreStats;
 pub use store::Store;
-pub use verify::{Finding, VerifyReport, verify_dir};
+pub use verify::{Finding, VerifyReport, check_file, verify_dir};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use api::sql::Stats;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use datafusion::common::DataFusionError;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, Stream, StreamExt};
 use parking_lot::Mutex;
@@ -19,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::Planned;
+use super::{Planned, damage};
 use crate::QueryError;
 
 /// A running query: a stream of batches. Ids are `FixedSizeBinary`, times `Timestamp(ns)` without
@@ -30,7 +32,7 @@ pub struct Running {
     pub id: String,
     /// Columns of the batches.
     pub schema: SchemaRef,
-    batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
+    batches: mpsc::Receiver<Handed>,
     /// Held so that dropping the answer stops the work.
     work: tokio::task::AbortHandle,
     deadline: Pin<Box<Sleep>>,
@@ -122,7 +124,7 @@ impl Running {
             query_id: self.id.clone(),
             rows: self.rows,
             elapsed_ms: self.terms.started.elapsed().as_secs_f64() * 1e3,
-            files_scanned: totals.files.load(Relaxed),
+            files_scanned: totals.files().len() as u64,
             files_skipped: totals.files_skipped.load(Relaxed),
             bytes_scanned: metric(&self.planned.plan, "bytes_scanned"),
             live_rows: totals.live_rows.load(Relaxed),
@@ -162,14 +164,18 @@ impl Stream for Running {
         }
         if let Poll::Ready(next) = self.batches.poll_recv(cx) {
             return Poll::Ready(match next {
-                Some(Ok(batch)) => Some(Ok(self.cut(batch))),
+                Some(Ok(Some(batch))) => Some(Ok(self.cut(batch))),
+                Some(Ok(None)) => {
+                    self.done = true;
+                    None
+                }
                 Some(Err(error)) => {
                     self.end();
                     Some(Err(error))
                 }
                 None => {
                     self.done = true;
-                    None
+                    Some(Err(cancelled()))
                 }
             });
         }
@@ -204,19 +210,45 @@ pub(super) fn cancelled() -> QueryError {
     QueryError::cancelled("the query was cancelled")
 }
 
-/// Runs the plan and hands its batches over, one ahead at most.
-async fn pump(planned: Planned, send: mpsc::Sender<Result<RecordBatch, QueryError>>) {
-    let fail = |e| QueryError::from_datafusion(e, &planned.sql);
-    let mut stream = match execute_stream(Arc::clone(&planned.plan), planned.state.task_ctx()) {
-        Ok(stream) => stream,
-        Err(e) => return drop(send.send(Err(fail(e))).await),
+/// What the work hands over: a batch, or `None` for the end. A channel that closes without an end
+/// means that the work was cut off, so that an answer is never short in silence.
+type Handed = Result<Option<RecordBatch>, QueryError>;
+
+/// Runs the plan to its end, and says how it ended.
+async fn pump(planned: Planned, send: mpsc::Sender<Handed>) {
+    let end = match AssertUnwindSafe(drive(&planned, &send)).catch_unwind().await {
+        Ok(Ok(())) => Ok(None),
+        Ok(Err(error)) => Err(failed(&planned, Some(error)).await),
+        Err(_panic) => Err(failed(&planned, None).await),
     };
+    // Nobody listens any more when the answer was dropped.
+    drop(send.send(end).await);
+}
+
+/// Hands batches over, one ahead at most, until the end or until nobody listens.
+async fn drive(planned: &Planned, send: &mpsc::Sender<Handed>) -> Result<(), DataFusionError> {
+    let mut stream = execute_stream(Arc::clone(&planned.plan), planned.state.task_ctx())?;
     while let Some(batch) = stream.next().await {
-        let batch = batch.map_err(fail);
-        let failed = batch.is_err();
-        if send.send(batch).await.is_err() || failed {
-            return;
+        if send.send(Ok(Some(batch?))).await.is_err() {
+            break;
         }
+    }
+    Ok(())
+}
+
+/// The error of the statement, or of a damaged file; `None` stands for a panic.
+async fn failed(planned: &Planned, error: Option<DataFusionError>) -> QueryError {
+    if error.as_ref().is_none_or(damage::is_suspicious) {
+        let files = planned.totals.files();
+        // A task of its own: a file is set aside whole even if the asker goes away.
+        let search = tokio::spawn(damage::set_aside(Arc::clone(&planned.store), files));
+        if let Ok(Some(damaged)) = search.await {
+            return damaged;
+        }
+    }
+    match error {
+        Some(error) => QueryError::from_datafusion(error, &planned.sql),
+        None => QueryError::internal("the query panicked; the log of the server has the place"),
     }
 }
 
