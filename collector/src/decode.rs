@@ -28,6 +28,7 @@ mod spans;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
+pub(crate) mod texts;
 pub(crate) mod value;
 pub(crate) mod wire;
 

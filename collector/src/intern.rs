@@ -5,19 +5,19 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::builder::StringViewBuilder;
-use arrow_array::{Array, ArrayRef, StringViewArray, UInt32Array};
-use arrow_schema::ArrowError;
-use schemas::attributes::{Owner, Promoted, promoted_keys};
+use arrow_array::{ArrayRef, UInt32Array};
+use arrow_schema::{ArrowError, FieldRef};
+use schemas::attributes::{Owner, promoted_keys};
 use schemas::columns as c;
 use schemas::json;
 use schemas::{KeyFacts, KeySet, Keys};
 
 use crate::decode::attributes::{KeyId, KeyTable, Split, Staged};
-use crate::decode::columns::spread;
+use crate::decode::columns::promoted_field;
 use crate::decode::merge::merged;
 use crate::decode::messages;
 use crate::decode::text::{cut, repair, write_json};
+use crate::decode::texts::{NULL, TextArray, TextBlock, TextId, Texts};
 use crate::decode::value::Value;
 use crate::decode::wire::{Field, Fields, Wire};
 use crate::decode::{Bad, Limits};
@@ -150,11 +150,10 @@ impl<'a> Contexts<'a> {
         self.contexts[context as usize].quality
     }
 
-    /// The beginning of the identity of the context's time series (storage.md 2.3).
-    pub(crate) fn series(&self, context: u32) -> blake3::Hasher {
+    /// Adds what the context gives to the identity of its time series.
+    pub(crate) fn hash_series(&self, context: u32, hasher: &mut blake3::Hasher) {
         let context = &self.contexts[context as usize];
         let resource = &self.resources[context.resource as usize];
-        let mut hasher = blake3::Hasher::new();
         for part in [
             &resource.json,
             &context.scope.name,
@@ -162,17 +161,8 @@ impl<'a> Contexts<'a> {
             &context.scope.json,
             &context.scope_url,
         ] {
-            hash_part(&mut hasher, part.as_deref().unwrap_or_default().as_bytes());
+            hash_part(hasher, part.as_deref().unwrap_or_default().as_bytes());
         }
-        hasher
-    }
-
-    /// The columns that the rows of every table share.
-    pub(crate) fn columns<'k>(&self, keys: &'k ContextKeys) -> ContextColumns<'_, 'k>
-    where
-        'a: 'k,
-    {
-        ContextColumns::new(self, keys)
     }
 }
 
@@ -192,6 +182,12 @@ fn json_text(bytes: Vec<u8>) -> String {
 }
 
 impl Resource {
+    /// The text of a promoted key.
+    fn promoted(&self, index: usize) -> Option<&str> {
+        let found = self.promoted.iter().find(|(promoted, _)| *promoted == index);
+        found.map(|(_, text)| text.as_str())
+    }
+
     fn read(message: &[u8], keys: &mut KeyTable, limits: &Limits) -> Result<Resource, Bad> {
         let mut resource = Resource::default();
         let mut staged = Staged::default();
@@ -311,90 +307,105 @@ impl Scope {
     }
 }
 
-/// One value a context of every shared column; rows take theirs by position, so that all rows of a
-/// resource share the bytes of its text.
+/// The columns that rows have from their contexts. Each text stands in the table's block once.
 #[derive(Debug)]
-pub(crate) struct ContextColumns<'c, 'k> {
-    contexts: &'c [Context],
-    resources: &'c [Resource],
-    keys: &'k ContextKeys,
-    columns: Vec<(&'static str, ArrayRef)>,
-    promoted: Vec<(&'static Promoted, ArrayRef)>,
+pub(crate) struct ContextColumns {
+    /// Of each row.
+    rows: Vec<u32>,
+    /// Rows of each context.
+    uses: Vec<u64>,
+    /// Of each context.
+    texts: Vec<(&'static str, Vec<TextId>)>,
+    counts: Vec<(&'static str, Vec<u32>)>,
+    /// By position in the fixed list, of each context.
+    promoted: Vec<(usize, Vec<TextId>)>,
 }
 
-impl<'c, 'k> ContextColumns<'c, 'k> {
-    fn new(all: &'c Contexts<'_>, keys: &'k ContextKeys) -> ContextColumns<'c, 'k> {
-        let (contexts, resources) = (all.contexts.as_slice(), all.resources.as_slice());
-        let of = |x: &Context| &resources[x.resource as usize];
-        let texts = |get: &dyn Fn(&'c Context) -> Option<&'c str>| -> ArrayRef {
-            Arc::new(column_of(contexts.iter().map(get)))
-        };
-        let counts = |get: &dyn Fn(&Context) -> u32| -> ArrayRef {
-            Arc::new(UInt32Array::from_iter_values(contexts.iter().map(get)))
+impl Contexts<'_> {
+    /// The shared columns of rows that belong to these contexts; their text goes into `texts`.
+    pub(crate) fn columns(&self, rows: Vec<u32>, texts: &mut TextBlock) -> ContextColumns {
+        let mut uses = vec![0_u64; self.contexts.len()];
+        rows.iter().for_each(|context| uses[*context as usize] += 1);
+        let used = || self.contexts.iter().zip(&uses);
+        let mut add = |get: &dyn for<'t> Fn(&'t Context, &'t Resource) -> Option<&'t str>| {
+            let text = |x| get(x, &self.resources[x.resource as usize]);
+            let ids = used().map(|(x, uses)| match text(x) {
+                Some(text) if *uses > 0 => texts.add(text.as_bytes(), &mut 0),
+                _ => NULL,
+            });
+            ids.collect::<Vec<_>>()
         };
         let columns = vec![
-            (c::SERVICE_NAME, texts(&|x| Some(&resources[x.resource as usize].service))),
-            (c::SCOPE_NAME, texts(&|x| x.scope.name.as_deref())),
-            (c::SCOPE_VERSION, texts(&|x| x.scope.version.as_deref())),
-            (c::SCOPE_ATTRIBUTES, texts(&|x| x.scope.json.as_deref())),
-            (c::SCOPE_SCHEMA_URL, texts(&|x| x.scope_url.as_deref())),
-            (c::SCOPE_DROPPED, counts(&|x| x.scope.dropped)),
-            (c::RESOURCE, texts(&|x| resources[x.resource as usize].json.as_deref())),
-            (c::RESOURCE_SCHEMA_URL, texts(&|x| x.resource_url.as_deref())),
-            (
-                c::RESOURCE_ENTITY_REFS,
-                texts(&|x| resources[x.resource as usize].entity_refs.as_deref()),
-            ),
-            (c::RESOURCE_DROPPED, counts(&|x| of(x).dropped)),
+            (c::SERVICE_NAME, add(&|_, r| Some(&r.service))),
+            (c::SCOPE_NAME, add(&|x, _| x.scope.name.as_deref())),
+            (c::SCOPE_VERSION, add(&|x, _| x.scope.version.as_deref())),
+            (c::SCOPE_ATTRIBUTES, add(&|x, _| x.scope.json.as_deref())),
+            (c::SCOPE_SCHEMA_URL, add(&|x, _| x.scope_url.as_deref())),
+            (c::RESOURCE, add(&|_, r| r.json.as_deref())),
+            (c::RESOURCE_SCHEMA_URL, add(&|x, _| x.resource_url.as_deref())),
+            (c::RESOURCE_ENTITY_REFS, add(&|_, r| r.entity_refs.as_deref())),
         ];
         let mut promoted = Vec::new();
-        for (index, key) in promoted_keys(Owner::Resource).iter().enumerate() {
-            let find = |x: &Context| {
-                let found = resources[x.resource as usize].promoted.iter().find(|p| p.0 == index);
-                found.map(|(_, text)| text.as_str())
-            };
-            if resources.iter().any(|r| r.promoted.iter().any(|p| p.0 == index)) {
-                let column: ArrayRef = Arc::new(column_of(contexts.iter().map(find)));
-                promoted.push((key, column));
+        for index in 0..promoted_keys(Owner::Resource).len() {
+            if self.resources.iter().any(|r| r.promoted(index).is_some()) {
+                promoted.push((index, add(&|_, r| r.promoted(index))));
             }
         }
-        ContextColumns { contexts, resources, keys, columns, promoted }
+        let counts = vec![
+            (c::SCOPE_DROPPED, used().map(|(x, _)| x.scope.dropped).collect()),
+            (
+                c::RESOURCE_DROPPED,
+                used().map(|(x, _)| self.resources[x.resource as usize].dropped).collect(),
+            ),
+        ];
+        ContextColumns { rows, uses, texts: columns, counts, promoted }
     }
+}
 
-    /// The shared column of that name for rows of these contexts.
-    pub(crate) fn column(&self, name: &str, at: &UInt32Array) -> Result<ArrayRef, ArrowError> {
-        let found = self.columns.iter().find(|(column, _)| *column == name);
-        let (_, values) = found.ok_or_else(|| {
+impl ContextColumns {
+    /// The shared column of that name.
+    pub(crate) fn column(&self, name: &str, texts: &TextArray) -> Result<ArrayRef, ArrowError> {
+        if let Some((_, ids)) = self.texts.iter().find(|(column, _)| *column == name) {
+            return self.spread(ids, texts);
+        }
+        let found = self.counts.iter().find(|(column, _)| *column == name);
+        let (_, counts) = found.ok_or_else(|| {
             ArrowError::SchemaError(format!("the decoder does not fill the column {name}"))
         })?;
-        spread(values, at)
+        let rows = self.rows.iter().map(|context| counts[*context as usize]);
+        Ok(Arc::new(UInt32Array::from_iter_values(rows)))
     }
 
-    /// The promoted resource columns that at least one of the rows fills.
+    fn spread(&self, ids: &[TextId], texts: &TextArray) -> Result<ArrayRef, ArrowError> {
+        if ids.iter().all(|id| *id == NULL) {
+            return Texts::default().finish(self.rows.len(), texts);
+        }
+        let column: Texts = self.rows.iter().map(|context| ids[*context as usize]).collect();
+        column.finish(self.rows.len(), texts)
+    }
+
+    /// Adds the promoted resource columns that at least one of the rows fills.
     pub(crate) fn promoted(
         &self,
-        at: &UInt32Array,
-    ) -> Result<Vec<(&'static Promoted, ArrayRef)>, ArrowError> {
-        let mut filled = Vec::new();
-        for (key, values) in &self.promoted {
-            let column = spread(values, at)?;
-            if column.null_count() < column.len() {
-                filled.push((*key, column));
+        fields: &mut Vec<FieldRef>,
+        columns: &mut Vec<ArrayRef>,
+        texts: &TextArray,
+    ) -> Result<(), ArrowError> {
+        for (index, ids) in &self.promoted {
+            if ids.iter().any(|id| *id != NULL) {
+                fields.push(promoted_field(Owner::Resource, *index));
+                columns.push(self.spread(ids, texts)?);
             }
         }
-        Ok(filled)
+        Ok(())
     }
 
-    /// Adds the resource and scope keys of rows of these contexts.
-    pub(crate) fn add_keys(&self, at: &[u32], keys: &mut Keys) {
-        let mut rows = vec![0_u64; self.contexts.len()];
-        for context in at {
-            rows[*context as usize] += 1;
-        }
-        for (context, rows) in self.contexts.iter().zip(rows).filter(|(_, rows)| *rows > 0) {
-            let resource = &self.resources[context.resource as usize];
-            add_facts(&mut keys.resource, &resource.facts, rows, &self.keys.resource);
-            add_facts(&mut keys.scope, &context.scope.facts, rows, &self.keys.scope);
+    /// Adds the resource and scope keys of the rows.
+    pub(crate) fn add_keys(&self, contexts: &Contexts<'_>, known: &ContextKeys, keys: &mut Keys) {
+        for (context, rows) in contexts.contexts.iter().zip(&self.uses).filter(|(_, n)| **n > 0) {
+            let resource = &contexts.resources[context.resource as usize];
+            add_facts(&mut keys.resource, &resource.facts, *rows, &known.resource);
+            add_facts(&mut keys.scope, &context.scope.facts, *rows, &known.scope);
         }
     }
 }
@@ -408,10 +419,4 @@ fn add_facts(set: &mut KeySet, facts: &[(KeyId, u8)], rows: u64, keys: &KeyTable
             None => drop(set.insert(text.to_owned(), facts)),
         }
     }
-}
-
-fn column_of<'t>(texts: impl Iterator<Item = Option<&'t str>>) -> StringViewArray {
-    let mut column = StringViewBuilder::with_capacity(1).with_fixed_block_size(64);
-    texts.for_each(|text| column.append_option(text));
-    column.finish()
 }

@@ -12,6 +12,7 @@ use schemas::columns::quality;
 
 use super::text::{repair, write_json};
 use super::value::{self, Value, read_key_value};
+use super::wire::{put_tag, put_varint};
 use super::{Bad, Limits};
 use crate::rejects::Reason;
 
@@ -48,12 +49,12 @@ impl<'a> Staged<'a> {
         limits: &Limits,
         bits: &mut u32,
     ) -> Result<(), Bad> {
-        let (key, value) = read_key_value(key_value, bits)?;
-        if key.len() > limits.key_bytes_max {
-            return Err(key_too_long(key, limits));
-        }
         let before = self.keys.last().copied();
-        self.keys.push(table.id(key, before, bits));
+        let (key, value) = match table.guess(before, key_value) {
+            Some((key, value)) => (key, Value::read(value, bits)?),
+            None => table.read(before, key_value, limits, bits)?,
+        };
+        self.keys.push(key);
         self.values.push(value);
         Ok(())
     }
@@ -93,12 +94,15 @@ pub(crate) struct Split<'a> {
     pub(crate) facts: Vec<(KeyId, u8)>,
     /// Values for promoted columns: position in the fixed list, and value.
     pub(crate) promoted: Vec<(usize, Value<'a>)>,
+    /// Which sequence of keys it was.
+    pub(crate) shape: ShapeId,
 }
 
 impl Split<'_> {
     pub(crate) fn clear(&mut self) {
         self.facts.clear();
         self.promoted.clear();
+        self.shape = NO_SHAPE;
     }
 }
 
@@ -115,14 +119,21 @@ pub(crate) struct KeyTable {
     shapes: Vec<Shape>,
     shape_ids: HashMap<Box<[KeyId]>, usize>,
     last_shape: usize,
+    last_shape_id: ShapeId,
 }
+
+/// Names a sequence of keys; never used for another one during a request.
+pub(crate) type ShapeId = u64;
+
+/// Of no keys at all.
+const NO_SHAPE: ShapeId = 0;
 
 #[derive(Debug)]
 struct Key {
-    /// As sent.
-    raw: Box<[u8]>,
+    /// The beginning of a KeyValue message with this key, up to the length of the value.
+    wire: Box<[u8]>,
     text: String,
-    /// `"key":` as it stands in canonical JSON.
+    /// `,"key":` as it stands in canonical JSON.
     json: Box<[u8]>,
     promoted: Option<(usize, ValueType)>,
     /// The key that came behind this one last time.
@@ -132,6 +143,7 @@ struct Key {
 /// A sequence of keys, sorted.
 #[derive(Debug, Default)]
 struct Shape {
+    id: ShapeId,
     keys: Box<[KeyId]>,
     /// Positions in order of key text, of equal keys the last one.
     order: Vec<usize>,
@@ -158,6 +170,7 @@ impl KeyTable {
             shapes: Vec::new(),
             shape_ids: HashMap::new(),
             last_shape: 0,
+            last_shape_id: NO_SHAPE,
         }
     }
 
@@ -172,21 +185,41 @@ impl KeyTable {
         self.keys.get(id as usize).map_or("", |k| &k.text)
     }
 
+    /// Reads a KeyValue message whose key is the one that came here last time and whose value is
+    /// short: gives the key and the AnyValue message.
     #[inline]
-    fn id(&mut self, raw: &[u8], before: Option<KeyId>, bits: &mut u32) -> KeyId {
-        let guess = before.map_or(self.first, |b| self.keys[b as usize].next);
-        if self.keys.get(guess as usize).is_some_and(|k| *k.raw == *raw) {
-            return guess;
+    fn guess<'a>(&self, before: Option<KeyId>, key_value: &'a [u8]) -> Option<(KeyId, &'a [u8])> {
+        let guess = match before {
+            Some(before) => self.keys[before as usize].next,
+            None => self.first,
+        };
+        let rest = key_value.strip_prefix(&*self.keys.get(guess as usize)?.wire)?;
+        let [len @ 0..0x80, value @ ..] = rest else { return None };
+        (value.len() == usize::from(*len)).then_some((guess, value))
+    }
+
+    /// Reads any other KeyValue message, and remembers its key for the next record.
+    #[inline(never)]
+    fn read<'a>(
+        &mut self,
+        before: Option<KeyId>,
+        key_value: &'a [u8],
+        limits: &Limits,
+        bits: &mut u32,
+    ) -> Result<(KeyId, Value<'a>), Bad> {
+        let (key, value) = read_key_value(key_value, bits)?;
+        if key.len() > limits.key_bytes_max {
+            return Err(key_too_long(key, limits));
         }
-        let id = match self.ids.get(raw) {
+        let id = match self.ids.get(key) {
             Some(id) => *id,
-            None => self.add(raw, bits),
+            None => self.add(key, bits),
         };
         match before {
-            Some(b) => self.keys[b as usize].next = id,
+            Some(before) => self.keys[before as usize].next = id,
             None => self.first = id,
         }
-        id
+        Ok((id, value))
     }
 
     #[cold]
@@ -200,7 +233,7 @@ impl KeyTable {
         if is_odd {
             self.repaired.insert(text.clone().into_owned(), id);
         }
-        let mut json = Vec::with_capacity(text.len() + 3);
+        let mut json = vec![b','];
         write_json(&mut json, &text);
         json.push(b':');
         let promoted = self.owner.and_then(|owner| {
@@ -208,10 +241,14 @@ impl KeyTable {
             Some((index, promoted_keys(owner)[index].value_type))
         });
         // A broken key is not found by its bytes, so that each record with it gets its quality bit.
-        let raw = if *text.as_bytes() == *raw { raw.into() } else { text.as_bytes().into() };
-        self.ids.insert(Box::clone(&raw), id);
-        let json = json.into_boxed_slice();
-        self.keys.push(Key { raw, text: text.into_owned(), json, promoted, next: id });
+        self.ids.insert(text.as_bytes().into(), id);
+        self.keys.push(Key {
+            wire: key_wire(&text),
+            text: text.into_owned(),
+            json: json.into_boxed_slice(),
+            promoted,
+            next: id,
+        });
         id
     }
 
@@ -240,6 +277,7 @@ impl KeyTable {
             self.shape_ids.clear();
         }
         let shape = self.sorted(keys);
+        self.last_shape_id = shape.id;
         if keys.len() <= SHAPE_LEN_MAX {
             self.shape_ids.insert(Box::clone(&shape.keys), self.shapes.len());
         }
@@ -252,7 +290,13 @@ impl KeyTable {
         // Later positions first among equal keys, so that the last one sent is the one kept.
         order.sort_by(|a, b| self.key(keys[*a]).cmp(self.key(keys[*b])).then(b.cmp(a)));
         order.dedup_by_key(|at| keys[*at]);
-        Shape { keys: keys.into(), duplicates: order.len() < keys.len(), order, next: 0 }
+        Shape {
+            id: self.last_shape_id + 1,
+            keys: keys.into(),
+            duplicates: order.len() < keys.len(),
+            order,
+            next: 0,
+        }
     }
 
     /// Appends the attributes as one canonical JSON object, every key in it.
@@ -286,10 +330,10 @@ impl KeyTable {
         if shape.duplicates {
             *bits |= quality::DUPLICATE_KEY;
         }
-        let mut object = Object::begin(out);
+        let object = Object::begin(out);
         for &at in &shape.order {
             let key = staged.keys[from + at];
-            object.key(out, &self.keys[key as usize].json);
+            out.extend_from_slice(&self.keys[key as usize].json);
             fact(key, value::write(out, staged.values[from + at], limits, bits)?);
         }
         Ok(object.end(out))
@@ -311,10 +355,11 @@ impl KeyTable {
         }
         let shape = self.shape(&staged.keys);
         let shape = &self.shapes[shape];
+        split.shape = shape.id;
         if shape.duplicates {
             *bits |= quality::DUPLICATE_KEY;
         }
-        let mut object = Object::begin(out);
+        let object = Object::begin(out);
         for &at in &shape.order {
             let (id, value) = (staged.keys[at], staged.values[at]);
             let key = &self.keys[id as usize];
@@ -324,7 +369,7 @@ impl KeyTable {
                     value.type_bit()
                 }
                 _ => {
-                    object.key(out, &key.json);
+                    out.extend_from_slice(&key.json);
                     value::write(out, value, limits, bits)?
                 }
             };
@@ -344,30 +389,30 @@ fn fits(value: Value<'_>, value_type: ValueType) -> bool {
     )
 }
 
-/// A JSON object being written; without a member it leaves nothing behind.
+/// How every KeyValue message with this key begins: the field of the key, the tag of the value.
+fn key_wire(key: &str) -> Box<[u8]> {
+    let mut wire = Vec::with_capacity(key.len() + 3);
+    put_tag(&mut wire, 1, 2);
+    put_varint(&mut wire, key.len() as u64);
+    wire.extend_from_slice(key.as_bytes());
+    put_tag(&mut wire, 2, 2);
+    wire.into_boxed_slice()
+}
+
+/// A JSON object being written, each member behind a comma; the first comma becomes the brace.
+/// Without a member nothing is written.
 struct Object {
     start: usize,
 }
 
 impl Object {
-    fn begin(out: &mut Vec<u8>) -> Object {
-        out.push(b'{');
+    fn begin(out: &[u8]) -> Object {
         Object { start: out.len() }
     }
 
-    #[inline]
-    fn key(&mut self, out: &mut Vec<u8>, key: &[u8]) {
-        if out.len() > self.start {
-            out.push(b',');
-        }
-        out.extend_from_slice(key);
-    }
-
     fn end(self, out: &mut Vec<u8>) -> bool {
-        if out.len() == self.start {
-            out.truncate(self.start - 1);
-            return false;
-        }
+        let Some(first) = out.get_mut(self.start) else { return false };
+        *first = b'{';
         out.push(b'}');
         true
     }

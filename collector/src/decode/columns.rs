@@ -1,29 +1,29 @@
 //! Columns under construction, and their assembly into the batch of one table.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::builder::{
-    BooleanBuilder, Float64Builder, Int64Builder, PrimitiveBuilder, StringViewBuilder,
+    ArrayBuilder, BooleanBuilder, Float64Builder, Int64Builder, PrimitiveBuilder,
 };
-use arrow_array::types::{ArrowPrimitiveType, TimestampNanosecondType};
+use arrow_array::types::{ArrowPrimitiveType, TimestampNanosecondType, UInt32Type};
 use arrow_array::{
     Array, ArrayRef, FixedSizeBinaryArray, ListArray, PrimitiveArray, RecordBatch, StructArray,
     UInt32Array,
 };
 use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, Field, Fields, Schema};
+use arrow_schema::{ArrowError, Field, FieldRef, Fields, Schema};
 use arrow_select::take::take;
-use schemas::attributes::{Owner, Promoted, ValueType, promoted_keys};
+use schemas::attributes::{Owner, ValueType, promoted_keys};
 use schemas::columns as c;
 use schemas::{Batch, KeyFacts, KeySet, Keys, Table};
 
-use super::Limits;
-use super::attributes::{KeyId, KeyTable};
-use super::text::{cut, repair};
+use super::attributes::{KeyId, KeyTable, ShapeId, Split};
+use super::text::cut;
+use super::texts::{TextArray, TextBlock, TextId, Texts};
 use super::value::Value;
-use crate::intern::ContextColumns;
+use super::{Limits, Request};
+use crate::intern::{ContextColumns, Contexts};
 
 /// Ids of `N` bytes.
 #[derive(Debug)]
@@ -78,42 +78,12 @@ pub(crate) fn optional<T: ArrowPrimitiveType>() -> PrimitiveBuilder<T> {
     PrimitiveBuilder::with_capacity(0)
 }
 
-/// A text column. Long texts go into blocks of a size that fits the request, so that a small
-/// request does not pin large blocks in the live buffer.
-pub(crate) fn texts(body_bytes: usize) -> StringViewBuilder {
-    let block = (body_bytes / 64).clamp(256, 64 << 10);
-    StringViewBuilder::with_capacity(0).with_fixed_block_size(block as u32)
-}
-
-/// Appends a text as it came, repaired where needed.
+/// The word of a number, or the number's digits when we have no word for it.
 #[inline]
-pub(crate) fn push_text(column: &mut StringViewBuilder, bytes: &[u8], bits: &mut u32) {
-    column.append_value(repair(bytes, bits));
-}
-
-/// Appends a text for which empty means that none was sent.
-#[inline]
-pub(crate) fn push_text_or_null(column: &mut StringViewBuilder, bytes: &[u8], bits: &mut u32) {
-    if bytes.is_empty() {
-        column.append_null();
-    } else {
-        push_text(column, bytes, bits);
-    }
-}
-
-/// Appends the word of a number, or the number's digits when we have no word for it.
-pub(crate) fn push_number_word(column: &mut StringViewBuilder, words: &[&str], number: i32) {
+pub(crate) fn number_word(texts: &mut TextBlock, words: &[&str], number: i32) -> TextId {
     match usize::try_from(number).ok().and_then(|n| words.get(n)) {
-        Some(word) => column.append_value(word),
-        None => column.append_value(itoa::Buffer::new().format(number)),
-    }
-}
-
-/// Appends a part of the request's JSON scratch; an empty one is null.
-pub(crate) fn push_json(column: &mut StringViewBuilder, json: &str, range: Range<usize>) {
-    match json.get(range) {
-        Some(text) if !text.is_empty() => column.append_value(text),
-        _ => column.append_null(),
+        Some(word) => texts.add(word.as_bytes(), &mut 0),
+        None => texts.add(itoa::Buffer::new().format(number).as_bytes(), &mut 0),
     }
 }
 
@@ -156,120 +126,154 @@ impl ListEnds {
 }
 
 /// Columns of promoted keys: made when the first row fills them, null where a row does not.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct PromotedColumns {
+    /// By position in the fixed list; empty until a row fills one.
     columns: Vec<Option<PromotedColumn>>,
 }
 
 #[derive(Debug)]
 enum PromotedColumn {
-    Text(StringViewBuilder),
+    Text(Texts),
     Int(Int64Builder),
     Double(Float64Builder),
     Bool(BooleanBuilder),
 }
 
 impl PromotedColumn {
-    fn new(value_type: ValueType, body_bytes: usize) -> PromotedColumn {
+    fn new(value_type: ValueType) -> PromotedColumn {
         match value_type {
-            ValueType::Text => PromotedColumn::Text(texts(body_bytes)),
+            ValueType::Text => PromotedColumn::Text(Texts::default()),
             ValueType::Int => PromotedColumn::Int(Int64Builder::with_capacity(0)),
             ValueType::Double => PromotedColumn::Double(Float64Builder::with_capacity(0)),
             ValueType::Bool => PromotedColumn::Bool(BooleanBuilder::with_capacity(0)),
         }
     }
 
+    /// Fills row `row`; the rows before it that were not filled become null.
     #[inline]
-    fn pad(&mut self, rows: usize) {
-        use arrow_array::builder::ArrayBuilder;
-        match self {
-            PromotedColumn::Text(column) => (column.len()..rows).for_each(|_| column.append_null()),
-            PromotedColumn::Int(column) => column.append_nulls(rows - column.len()),
-            PromotedColumn::Double(column) => column.append_nulls(rows - column.len()),
-            PromotedColumn::Bool(column) => column.append_nulls(rows - column.len()),
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, value: Value<'_>, limits: &Limits, bits: &mut u32) {
+    fn set(
+        &mut self,
+        row: usize,
+        value: Value<'_>,
+        texts: &mut TextBlock,
+        limits: &Limits,
+        bits: &mut u32,
+    ) {
         match (self, value) {
             (PromotedColumn::Text(column), Value::String(text)) => {
-                push_text(column, cut(text, limits.value_bytes_max, bits), bits);
+                column.set(row, texts.add(cut(text, limits.value_bytes_max, bits), bits));
             }
-            (PromotedColumn::Int(column), Value::Int(v)) => column.append_value(v),
-            (PromotedColumn::Double(column), Value::Double(v)) => column.append_value(v),
-            (PromotedColumn::Bool(column), Value::Bool(v)) => column.append_value(v),
+            (PromotedColumn::Int(column), Value::Int(v)) => set(column, row, v),
+            (PromotedColumn::Double(column), Value::Double(v)) => set(column, row, v),
+            (PromotedColumn::Bool(column), Value::Bool(v)) => {
+                column.append_nulls(row - column.len());
+                column.append_value(v);
+            }
             // Only values of the column's type are split off; see `attributes::fits`.
             _ => debug_assert!(false, "value of another type in a promoted column"),
         }
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            PromotedColumn::Text(column) => Arc::new(column.finish()),
-            PromotedColumn::Int(column) => Arc::new(column.finish()),
-            PromotedColumn::Double(column) => Arc::new(column.finish()),
-            PromotedColumn::Bool(column) => Arc::new(column.finish()),
-        }
-    }
-}
-
-impl PromotedColumns {
-    fn new(owner: Owner) -> PromotedColumns {
-        PromotedColumns { columns: promoted_keys(owner).iter().map(|_| None).collect() }
-    }
-
-    /// Fills row `row`; rows before it that did not fill the column become null.
-    #[inline]
-    fn push(
-        &mut self,
-        row: usize,
-        index: usize,
-        value: Value<'_>,
-        body_bytes: usize,
-        limits: &Limits,
-        bits: &mut u32,
-    ) {
-        let column = self.columns[index].get_or_insert_with(|| {
-            PromotedColumn::new(promoted_keys(Owner::Record)[index].value_type, body_bytes)
-        });
-        column.pad(row);
-        column.push(value, limits, bits);
-    }
-
-    fn finish(self, rows: usize) -> impl Iterator<Item = (&'static Promoted, ArrayRef)> {
-        let keys = promoted_keys(Owner::Record);
-        self.columns.into_iter().zip(keys).filter_map(move |(column, key)| {
-            let mut column = column?;
-            column.pad(rows);
-            Some((key, column.finish()))
+    fn finish(self, rows: usize, texts: &TextArray) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
+            PromotedColumn::Text(column) => return column.finish(rows, texts),
+            PromotedColumn::Int(column) => padded(column, rows),
+            PromotedColumn::Double(column) => padded(column, rows),
+            PromotedColumn::Bool(mut column) => {
+                column.append_nulls(rows - column.len());
+                Arc::new(column.finish())
+            }
         })
     }
 }
 
-/// What every table has: the facts shared by many rows, the promoted attributes, the bookkeeping.
+#[inline]
+fn set<T: ArrowPrimitiveType>(column: &mut PrimitiveBuilder<T>, row: usize, value: T::Native) {
+    if column.len() < row {
+        column.append_nulls(row - column.len());
+    }
+    column.append_value(value);
+}
+
+fn padded<T: ArrowPrimitiveType>(mut column: PrimitiveBuilder<T>, rows: usize) -> ArrayRef {
+    column.append_nulls(rows - column.len());
+    Arc::new(column.finish())
+}
+
+impl PromotedColumns {
+    #[inline]
+    fn column(&mut self, index: usize) -> &mut PromotedColumn {
+        let keys = promoted_keys(Owner::Record);
+        if self.columns.is_empty() {
+            self.columns.resize_with(keys.len(), || None);
+        }
+        self.columns[index].get_or_insert_with(|| PromotedColumn::new(keys[index].value_type))
+    }
+
+    fn finish(
+        self,
+        fields: &mut Vec<FieldRef>,
+        columns: &mut Vec<ArrayRef>,
+        rows: usize,
+        texts: &TextArray,
+    ) -> Result<(), ArrowError> {
+        for (index, column) in self.columns.into_iter().enumerate() {
+            if let Some(column) = column {
+                fields.push(promoted_field(Owner::Record, index));
+                columns.push(column.finish(rows, texts)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The field of a promoted key, made once.
+pub(crate) fn promoted_field(owner: Owner, index: usize) -> FieldRef {
+    static FIELDS: LazyLock<[Vec<FieldRef>; 2]> = LazyLock::new(|| {
+        [Owner::Record, Owner::Resource]
+            .map(|owner| promoted_keys(owner).iter().map(|key| Arc::new(key.field())).collect())
+    });
+    Arc::clone(&FIELDS[usize::from(owner == Owner::Resource)][index])
+}
+
+/// What every table has: its text, the facts shared by many rows, the promoted attributes, the
+/// bookkeeping.
 #[derive(Debug)]
 pub(crate) struct Rows {
+    pub(crate) texts: TextBlock,
     body_bytes: usize,
     /// Of each row, which resource and scope it belongs to.
     contexts: Vec<u32>,
     quality: Vec<u32>,
     promoted: PromotedColumns,
     facts: Vec<KeyFacts>,
+    run: Run,
+}
+
+/// Rows in a row whose attributes have the same keys: their keys are counted once.
+#[derive(Debug, Default)]
+struct Run {
+    shape: ShapeId,
+    rows: u64,
+    facts: Vec<(KeyId, u8)>,
 }
 
 impl Rows {
     pub(crate) fn new(body_bytes: usize) -> Rows {
         Rows {
+            texts: TextBlock::default(),
             body_bytes,
             contexts: Vec::new(),
             quality: Vec::new(),
-            promoted: PromotedColumns::new(Owner::Record),
+            promoted: PromotedColumns::default(),
             facts: Vec::new(),
+            run: Run::default(),
         }
     }
 
     pub(crate) fn reserve(&mut self, rows: usize) {
+        self.texts.reserve(rows, self.body_bytes);
         self.contexts.reserve_exact(rows);
         self.quality.reserve_exact(rows);
     }
@@ -278,29 +282,39 @@ impl Rows {
         self.quality.len()
     }
 
-    /// Appends promoted values of the row that [`Rows::push`] will end.
+    /// Appends what became of the attributes of the row that [`Rows::push`] will end.
     #[inline]
-    pub(crate) fn push_promoted(
-        &mut self,
-        values: &[(usize, Value<'_>)],
-        limits: &Limits,
-        bits: &mut u32,
-    ) {
+    pub(crate) fn push_split(&mut self, split: &Split<'_>, limits: &Limits, bits: &mut u32) {
         let row = self.len();
-        for &(index, value) in values {
-            self.promoted.push(row, index, value, self.body_bytes, limits, bits);
+        for &(index, value) in &split.promoted {
+            self.promoted.column(index).set(row, value, &mut self.texts, limits, bits);
+        }
+        if self.run.shape != split.shape {
+            self.end_run();
+            self.run.shape = split.shape;
+            self.run.facts.extend_from_slice(&split.facts);
+        }
+        self.run.rows += 1;
+        for (known, (_, type_bit)) in self.run.facts.iter_mut().zip(&split.facts) {
+            known.1 |= type_bit;
         }
     }
 
-    #[inline]
-    pub(crate) fn push_facts(&mut self, facts: &[(KeyId, u8)]) {
-        for &(key, type_bit) in facts {
+    fn end_run(&mut self) {
+        let mut run = std::mem::take(&mut self.run);
+        self.push_facts(&run.facts, run.rows);
+        run.facts.clear();
+        self.run.facts = run.facts;
+    }
+
+    /// Counts keys that each of so many rows has.
+    pub(crate) fn push_facts(&mut self, facts: &[(KeyId, u8)], rows: u64) {
+        for &(key, types) in facts {
             let at = key as usize;
             if at >= self.facts.len() {
                 self.facts.resize(at + 1, KeyFacts::default());
             }
-            self.facts[at].types |= type_bit;
-            self.facts[at].rows += 1;
+            self.facts[at].merge(KeyFacts { types, rows });
         }
     }
 
@@ -311,45 +325,73 @@ impl Rows {
         self.quality.push(quality & STORED_QUALITY);
     }
 
+    /// Ends the table's text, when all rows are in it.
+    pub(crate) fn seal(mut self, contexts: &Contexts<'_>) -> Result<Sealed, ArrowError> {
+        self.end_run();
+        let shared = contexts.columns(self.contexts, &mut self.texts);
+        Ok(Sealed {
+            texts: self.texts.finish()?,
+            shared,
+            quality: self.quality,
+            promoted: self.promoted,
+            facts: self.facts,
+        })
+    }
+}
+
+/// [`Rows`] whose text is complete.
+pub(crate) struct Sealed {
+    texts: TextArray,
+    shared: ContextColumns,
+    quality: Vec<u32>,
+    promoted: PromotedColumns,
+    facts: Vec<KeyFacts>,
+}
+
+impl Sealed {
+    /// A column of texts.
+    pub(crate) fn texts(&self, column: Texts) -> Result<ArrayRef, ArrowError> {
+        column.finish(self.quality.len(), &self.texts)
+    }
+
+    /// A column of texts that is not one a row.
+    pub(crate) fn inner_texts(&self, column: Texts, len: usize) -> Result<ArrayRef, ArrowError> {
+        column.finish(len, &self.texts)
+    }
+
     /// Puts the batch together. `own` are the columns that only this table has, each with its name;
     /// where it lacks one of the table's columns, the shared ones have it.
     pub(crate) fn finish(
         self,
         table: Table,
         mut own: Vec<(&'static str, ArrayRef)>,
-        contexts: &ContextColumns<'_, '_>,
+        request: &Request<'_, '_>,
         keys: &KeyTable,
-        ingested_ns: i64,
     ) -> Result<Batch, ArrowError> {
-        let rows = self.len();
-        own.push((c::INGESTED_AT, times(vec![ingested_ns; rows])));
-        own.push((c::QUALITY, array::<arrow_array::types::UInt32Type>(self.quality)));
-        let at = UInt32Array::from(self.contexts);
-        let mut fields: Vec<Field> = Vec::new();
-        let mut columns = Vec::new();
+        let rows = self.quality.len();
+        own.push((c::INGESTED_AT, times(vec![request.ingested_ns(); rows])));
+        own.push((c::QUALITY, array::<UInt32Type>(self.quality)));
+        let mut fields: Vec<FieldRef> = table.schema().fields().iter().cloned().collect();
+        let mut columns = Vec::with_capacity(fields.len() + PROMOTED_EXPECTED);
         for column in table.columns() {
-            let array = match own.iter().position(|(name, _)| *name == column.name) {
+            columns.push(match own.iter().position(|(name, _)| *name == column.name) {
                 Some(found) => own.swap_remove(found).1,
-                None => contexts.column(column.name, &at)?,
-            };
-            fields.push(column.field());
-            columns.push(array);
-        }
-        if table.has_attributes() {
-            let resource = contexts.promoted(&at)?;
-            for (key, array) in self.promoted.finish(rows).chain(resource) {
-                fields.push(key.field());
-                columns.push(array);
-            }
+                None => self.shared.column(column.name, &self.texts)?,
+            });
         }
         let mut facts = Keys { record: key_set(&self.facts, keys), ..Keys::default() };
         if table.has_attributes() {
-            contexts.add_keys(at.values(), &mut facts);
+            self.promoted.finish(&mut fields, &mut columns, rows, &self.texts)?;
+            self.shared.promoted(&mut fields, &mut columns, &self.texts)?;
+            self.shared.add_keys(&request.contexts, &request.keys.contexts, &mut facts);
         }
         let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
         Ok(Batch { table, rows, keys: facts })
     }
 }
+
+/// How many promoted columns a batch is likely to have.
+const PROMOTED_EXPECTED: usize = 24;
 
 /// Bits from 2^16 on are notes of the decoder to itself.
 const STORED_QUALITY: u32 = 0xFFFF;

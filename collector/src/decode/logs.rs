@@ -1,10 +1,9 @@
 //! Log records of the wire to rows of the table `logs`.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use arrow_array::builder::{PrimitiveBuilder, StringViewBuilder};
+use arrow_array::builder::PrimitiveBuilder;
 use arrow_array::types::{Int32Type, TimestampNanosecondType, UInt32Type};
 use arrow_schema::ArrowError;
 use schemas::columns as c;
@@ -12,11 +11,10 @@ use schemas::columns::time_missing;
 use schemas::{Batch, Table, type_bits};
 
 use super::attributes::{Split, Staged};
-use super::columns::{
-    Ids, Rows, array, id, optional, push_json, push_text, push_text_or_null, texts, times,
-};
+use super::columns::{Ids, Rows, array, id, optional, times};
 use super::merge::merged;
 use super::text::{cut, excerpt};
+use super::texts::{NULL, TextBlock, TextId, Texts};
 use super::value::{self, Value};
 use super::wire::{Field, Fields, Wire, set_once};
 use super::{Bad, Limits, Request, Sink, messages, stored_time};
@@ -65,7 +63,7 @@ impl<'a> Sink<'a> for Logs<'a> {
                 other => other,
             };
         if let Err(bad) = result {
-            let event_name = self.stage.event_name;
+            let event_name = self.stage.sent.event_name;
             request.reject(bad, record, 1, || match event_name {
                 b"" => "log record".to_owned(),
                 name => format!("log record {}", excerpt(name)),
@@ -88,6 +86,15 @@ impl<'a> Sink<'a> for Logs<'a> {
 /// One log record, staged.
 #[derive(Default)]
 struct Log<'a> {
+    sent: Sent<'a>,
+    attributes: Staged<'a>,
+    split: Split<'a>,
+    bits: u32,
+}
+
+/// The fields of a log record that occur once.
+#[derive(Clone, Copy, Default)]
+struct Sent<'a> {
     time_ns: u64,
     observed_ns: u64,
     severity_number: i32,
@@ -98,20 +105,13 @@ struct Log<'a> {
     span_id: &'a [u8],
     flags: u32,
     dropped_attributes: u32,
-    attributes: Staged<'a>,
-    split: Split<'a>,
-    bits: u32,
 }
 
 impl<'a> Log<'a> {
     fn clear(&mut self) {
-        let mut kept = Log {
-            attributes: std::mem::take(&mut self.attributes),
-            split: std::mem::take(&mut self.split),
-            ..Log::default()
-        };
-        kept.attributes.clear();
-        *self = kept;
+        self.sent = Sent::default();
+        self.attributes.clear();
+        self.bits = 0;
     }
 
     fn read(&mut self, message: &'a [u8], request: &mut Request<'_, '_>) -> Result<(), Bad> {
@@ -125,48 +125,49 @@ impl<'a> Log<'a> {
                 (6, Field::Bytes(kv)) => {
                     self.attributes.push(&mut keys.record, kv, limits, &mut self.bits)?;
                 }
-                (1, Field::Fixed64(v)) => self.time_ns = v,
-                (2, Field::Varint(v)) => self.severity_number = v as i32,
-                (3, Field::Bytes(text)) => self.severity_text = text,
+                (1, Field::Fixed64(v)) => self.sent.time_ns = v,
+                (2, Field::Varint(v)) => self.sent.severity_number = v as i32,
+                (3, Field::Bytes(text)) => self.sent.severity_text = text,
                 (5, Field::Bytes(any)) => set_once(&mut body, any)?,
-                (7, Field::Varint(v)) => self.dropped_attributes = v as u32,
-                (8, Field::Fixed32(v)) => self.flags = v,
-                (9, Field::Bytes(id)) => self.trace_id = id,
-                (10, Field::Bytes(id)) => self.span_id = id,
-                (11, Field::Fixed64(v)) => self.observed_ns = v,
-                (12, Field::Bytes(text)) => self.event_name = text,
+                (7, Field::Varint(v)) => self.sent.dropped_attributes = v as u32,
+                (8, Field::Fixed32(v)) => self.sent.flags = v,
+                (9, Field::Bytes(id)) => self.sent.trace_id = id,
+                (10, Field::Bytes(id)) => self.sent.span_id = id,
+                (11, Field::Fixed64(v)) => self.sent.observed_ns = v,
+                (12, Field::Bytes(text)) => self.sent.event_name = text,
                 (1..=3 | 5..=12, _) => return Err(Wire::Type.into()),
                 _ => {}
             }
         }
-        self.body = body.map(|any| Value::read(any, &mut self.bits)).transpose()?;
+        self.sent.body = body.map(|any| Value::read(any, &mut self.bits)).transpose()?;
         Ok(())
     }
 
-    /// Writes the JSON of the attributes, then of a body that is no string, into the scratch.
-    fn write_json(&mut self, request: &mut Request<'_, '_>) -> Result<Texts, Bad> {
-        let Request { keys, limits, scratch, .. } = request;
-        scratch.clear();
+    /// Writes the attributes as JSON, and the body unless it is a string.
+    fn write_json(
+        &mut self,
+        request: &mut Request<'_, '_>,
+        texts: &mut TextBlock,
+    ) -> Result<Written, Bad> {
+        let Request { keys, limits, .. } = request;
         let (split, bits) = (&mut self.split, &mut self.bits);
-        keys.record.split(scratch, &self.attributes, split, limits, bits)?;
-        let rest = 0..scratch.len();
+        keys.record.split(texts.json(), &self.attributes, split, limits, bits)?;
+        let rest = texts.end_json();
         let body_limits = Limits { value_bytes_max: limits.body_bytes_max, ..*limits };
-        let mut body_type = None;
-        match self.body {
-            None => {}
-            Some(Value::String(_)) => body_type = Some(type_bits::STRING),
-            Some(value) => {
-                body_type = Some(value::write(scratch, value, &body_limits, bits)?);
-            }
-        }
-        Ok(Texts { body: rest.end..scratch.len(), rest, body_type })
+        let body_type = match self.sent.body {
+            None => None,
+            Some(Value::String(_)) => Some(type_bits::STRING),
+            Some(value) => Some(value::write(texts.json(), value, &body_limits, bits)?),
+        };
+        Ok(Written { rest, body: texts.end_json(), body_type })
     }
 }
 
-/// Where a record's texts lie in the scratch.
-struct Texts {
-    rest: Range<usize>,
-    body: Range<usize>,
+/// What a record became as JSON.
+struct Written {
+    rest: TextId,
+    /// Null for a string, which is stored as it is.
+    body: TextId,
     body_type: Option<u8>,
 }
 
@@ -180,8 +181,8 @@ struct Times {
 impl Times {
     /// An unknown time is the observed one, else that of arrival; what was missing stays known.
     fn new(log: &Log<'_>, received_ns: i64) -> Result<Times, Bad> {
-        let sent_ns = stored_time("time_unix_nano", log.time_ns)?;
-        let observed_ns = stored_time("observed_time_unix_nano", log.observed_ns)?;
+        let sent_ns = stored_time("time_unix_nano", log.sent.time_ns)?;
+        let observed_ns = stored_time("observed_time_unix_nano", log.sent.observed_ns)?;
         let (mut time_ns, mut missing) = (sent_ns, 0);
         if sent_ns == 0 {
             missing |= time_missing::TIME;
@@ -203,18 +204,17 @@ struct LogColumns {
     trace_id: Ids<16>,
     span_id: Ids<8>,
     severity_number: Vec<i32>,
-    severity_text: StringViewBuilder,
-    event_name: StringViewBuilder,
-    body: StringViewBuilder,
-    body_type: StringViewBuilder,
+    severity_text: Texts,
+    event_name: Texts,
+    body: Texts,
+    body_type: Texts,
     flags: Vec<u32>,
     dropped_attributes: Vec<u32>,
-    rest: StringViewBuilder,
+    rest: Texts,
 }
 
 impl LogColumns {
     fn new(body_bytes: usize) -> LogColumns {
-        let texts = || texts(body_bytes);
         LogColumns {
             rows: Rows::new(body_bytes),
             time: Vec::new(),
@@ -223,13 +223,13 @@ impl LogColumns {
             trace_id: Ids::new(),
             span_id: Ids::new(),
             severity_number: Vec::new(),
-            severity_text: texts(),
-            event_name: texts(),
-            body: texts(),
-            body_type: texts(),
+            severity_text: Texts::default(),
+            event_name: Texts::default(),
+            body: Texts::default(),
+            body_type: Texts::default(),
             flags: Vec::new(),
             dropped_attributes: Vec::new(),
-            rest: texts(),
+            rest: Texts::default(),
         }
     }
 
@@ -237,6 +237,9 @@ impl LogColumns {
         self.rows.reserve(rows);
         self.trace_id.reserve(rows);
         self.span_id.reserve(rows);
+        for texts in [&mut self.body, &mut self.body_type, &mut self.rest] {
+            texts.reserve(rows);
+        }
         self.time.reserve_exact(rows);
         self.severity_number.reserve_exact(rows);
         for counts in [&mut self.time_missing, &mut self.flags, &mut self.dropped_attributes] {
@@ -252,40 +255,53 @@ impl LogColumns {
         context: u32,
     ) -> Result<(), Bad> {
         let when = Times::new(log, request.received_ns)?;
-        let texts = log.write_json(request)?;
+        let texts = &mut self.rows.texts;
+        let written = log.write_json(request, texts).inspect_err(|_| texts.cut())?;
         let mut bits = log.bits | request.contexts.quality(context);
         bits |= request.time_quality(when.time_ns);
+        let sent = &log.sent;
 
         self.time.push(when.time_ns);
         self.time_missing.push(when.missing);
         self.observed_time.append_option(when.observed_ns);
         // Without its trace a span id means nothing.
-        let trace_id = id(log.trace_id);
+        let trace_id = id(sent.trace_id);
         self.trace_id.push(trace_id);
-        self.span_id.push(trace_id.and_then(|_| id(log.span_id)));
-        self.severity_number.push(log.severity_number);
-        push_text_or_null(&mut self.severity_text, log.severity_text, &mut bits);
-        push_text_or_null(&mut self.event_name, log.event_name, &mut bits);
-        self.flags.push(log.flags);
-        self.dropped_attributes.push(log.dropped_attributes);
-        let json = std::str::from_utf8(request.scratch).unwrap_or_default();
-        push_json(&mut self.rest, json, texts.rest);
-        match log.body {
-            Some(Value::String(text)) => {
-                let text = cut(text, request.limits.body_bytes_max, &mut bits);
-                push_text(&mut self.body, text, &mut bits);
-            }
-            _ => push_json(&mut self.body, json, texts.body),
-        }
-        self.body_type.append_option(texts.body_type.and_then(type_name));
-        self.rows.push_promoted(&log.split.promoted, &request.limits, &mut bits);
-        self.rows.push_facts(&log.split.facts);
+        self.span_id.push(trace_id.and_then(|_| id(sent.span_id)));
+        self.severity_number.push(sent.severity_number);
+        self.flags.push(sent.flags);
+        self.dropped_attributes.push(sent.dropped_attributes);
+        self.rest.push(written.rest);
+        self.push_texts(sent, &written, request.limits.body_bytes_max, &mut bits);
+        self.rows.push_split(&log.split, &request.limits, &mut bits);
         self.rows.push(context, bits);
         request.notes.count(bits);
         Ok(())
     }
 
+    fn push_texts(
+        &mut self,
+        sent: &Sent<'_>,
+        written: &Written,
+        body_bytes_max: usize,
+        bits: &mut u32,
+    ) {
+        let row = self.rows.len();
+        let texts = &mut self.rows.texts;
+        self.severity_text.set_some(row, texts.add_or_null(sent.severity_text, bits));
+        self.event_name.set_some(row, texts.add_or_null(sent.event_name, bits));
+        self.body.push(match sent.body {
+            Some(Value::String(text)) => texts.add(cut(text, body_bytes_max, bits), bits),
+            _ => written.body,
+        });
+        self.body_type.push(match written.body_type.and_then(type_name) {
+            Some(name) => texts.add(name.as_bytes(), bits),
+            None => NULL,
+        });
+    }
+
     fn finish(mut self, request: &Request<'_, '_>) -> Result<Batch, ArrowError> {
+        let sealed = self.rows.seal(&request.contexts)?;
         let own: Vec<(&'static str, ArrayRef)> = vec![
             (c::TIME, times(self.time)),
             (c::TIME_MISSING, array::<UInt32Type>(self.time_missing)),
@@ -293,17 +309,15 @@ impl LogColumns {
             (c::TRACE_ID, self.trace_id.finish()?),
             (c::SPAN_ID, self.span_id.finish()?),
             (c::SEVERITY_NUMBER, array::<Int32Type>(self.severity_number)),
-            (c::SEVERITY_TEXT, Arc::new(self.severity_text.finish())),
-            (c::EVENT_NAME, Arc::new(self.event_name.finish())),
-            (c::BODY, Arc::new(self.body.finish())),
-            (c::BODY_TYPE, Arc::new(self.body_type.finish())),
+            (c::SEVERITY_TEXT, sealed.texts(self.severity_text)?),
+            (c::EVENT_NAME, sealed.texts(self.event_name)?),
+            (c::BODY, sealed.texts(self.body)?),
+            (c::BODY_TYPE, sealed.texts(self.body_type)?),
             (c::FLAGS, array::<UInt32Type>(self.flags)),
             (c::DROPPED_ATTRIBUTES_COUNT, array::<UInt32Type>(self.dropped_attributes)),
-            (c::ATTRIBUTES_REST, Arc::new(self.rest.finish())),
+            (c::ATTRIBUTES_REST, sealed.texts(self.rest)?),
         ];
-        let contexts = request.contexts.columns(&request.keys.contexts);
-        let ingested_ns = request.ingested_ns();
-        self.rows.finish(Table::Logs, own, &contexts, &request.keys.record, ingested_ns)
+        sealed.finish(Table::Logs, own, request, &request.keys.record)
     }
 }
 

@@ -3,20 +3,17 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::builder::StringViewBuilder;
 use arrow_array::types::{Int64Type, UInt32Type};
-use arrow_array::{ArrayRef, TimestampNanosecondArray};
+use arrow_array::{ArrayRef, Int64Array, TimestampNanosecondArray};
 use arrow_schema::ArrowError;
 use schemas::columns as c;
 use schemas::{Batch, Table};
 
 use super::attributes::{KeyTable, Split, Staged};
-use super::columns::{
-    Ids, ListEnds, Rows, array, id, optional, push_json, push_number_word, push_text,
-    push_text_or_null, texts, times,
-};
+use super::columns::{Ids, ListEnds, Rows, Sealed, array, id, number_word, times};
 use super::merge::merged;
 use super::text::{cut, excerpt};
+use super::texts::{TextBlock, TextId, Texts};
 use super::wire::{Field, Fields, Wire, set_once};
 use super::{Bad, Limits, Request, Sink, messages, stored_time};
 use crate::rejects::Reason;
@@ -52,7 +49,7 @@ impl<'a> Sink<'a> for Spans<'a> {
                 other => other,
             };
         if let Err(bad) = result {
-            let name = self.stage.name;
+            let name = self.stage.sent.name;
             request.reject(bad, record, 1, || format!("span {}", excerpt(name)));
         }
     }
@@ -87,6 +84,19 @@ impl Spans<'_> {
 /// One span, staged.
 #[derive(Default)]
 struct Span<'a> {
+    sent: Sent<'a>,
+    attributes: Staged<'a>,
+    split: Split<'a>,
+    events: Vec<Event<'a>>,
+    links: Vec<Link<'a>>,
+    /// Attributes of all events, then of all links; each knows its range.
+    inner: Staged<'a>,
+    bits: u32,
+}
+
+/// The fields of a span that occur once.
+#[derive(Clone, Copy, Default)]
+struct Sent<'a> {
     trace_id: &'a [u8],
     span_id: &'a [u8],
     parent_span_id: &'a [u8],
@@ -101,13 +111,6 @@ struct Span<'a> {
     dropped_attributes: u32,
     dropped_events: u32,
     dropped_links: u32,
-    attributes: Staged<'a>,
-    split: Split<'a>,
-    events: Vec<Event<'a>>,
-    links: Vec<Link<'a>>,
-    /// Attributes of all events, then of all links; each knows its range.
-    inner: Staged<'a>,
-    bits: u32,
 }
 
 #[derive(Default)]
@@ -116,8 +119,8 @@ struct Event<'a> {
     name: &'a [u8],
     dropped: u32,
     attributes: Range<usize>,
-    /// Where the JSON of the attributes lies in the scratch, empty when there are none.
-    json: Range<usize>,
+    /// The attributes as JSON.
+    json: TextId,
 }
 
 #[derive(Default)]
@@ -128,25 +131,18 @@ struct Link<'a> {
     dropped: u32,
     flags: u32,
     attributes: Range<usize>,
-    /// Where the JSON of the attributes lies in the scratch, empty when there are none.
-    json: Range<usize>,
+    /// The attributes as JSON.
+    json: TextId,
 }
 
 impl<'a> Span<'a> {
     fn clear(&mut self) {
-        let mut kept = Span {
-            attributes: std::mem::take(&mut self.attributes),
-            split: std::mem::take(&mut self.split),
-            events: std::mem::take(&mut self.events),
-            links: std::mem::take(&mut self.links),
-            inner: std::mem::take(&mut self.inner),
-            ..Span::default()
-        };
-        kept.attributes.clear();
-        kept.events.clear();
-        kept.links.clear();
-        kept.inner.clear();
-        *self = kept;
+        self.sent = Sent::default();
+        self.attributes.clear();
+        self.events.clear();
+        self.links.clear();
+        self.inner.clear();
+        self.bits = 0;
     }
 
     fn read(&mut self, message: &'a [u8], request: &mut Request<'_, '_>) -> Result<(), Bad> {
@@ -160,21 +156,21 @@ impl<'a> Span<'a> {
                 (9, Field::Bytes(kv)) => {
                     self.attributes.push(&mut keys.record, kv, limits, &mut self.bits)?;
                 }
-                (1, Field::Bytes(id)) => self.trace_id = id,
-                (2, Field::Bytes(id)) => self.span_id = id,
-                (3, Field::Bytes(text)) => self.trace_state = text,
-                (4, Field::Bytes(id)) => self.parent_span_id = id,
-                (5, Field::Bytes(text)) => self.name = text,
-                (6, Field::Varint(v)) => self.kind = v as i32,
-                (7, Field::Fixed64(v)) => self.start_ns = v,
-                (8, Field::Fixed64(v)) => self.end_ns = v,
-                (10, Field::Varint(v)) => self.dropped_attributes = v as u32,
+                (1, Field::Bytes(id)) => self.sent.trace_id = id,
+                (2, Field::Bytes(id)) => self.sent.span_id = id,
+                (3, Field::Bytes(text)) => self.sent.trace_state = text,
+                (4, Field::Bytes(id)) => self.sent.parent_span_id = id,
+                (5, Field::Bytes(text)) => self.sent.name = text,
+                (6, Field::Varint(v)) => self.sent.kind = v as i32,
+                (7, Field::Fixed64(v)) => self.sent.start_ns = v,
+                (8, Field::Fixed64(v)) => self.sent.end_ns = v,
+                (10, Field::Varint(v)) => self.sent.dropped_attributes = v as u32,
                 (11, Field::Bytes(m)) => self.read_event(m, &mut keys.plain, limits)?,
-                (12, Field::Varint(v)) => self.dropped_events = v as u32,
+                (12, Field::Varint(v)) => self.sent.dropped_events = v as u32,
                 (13, Field::Bytes(m)) => self.read_link(m, &mut keys.plain, limits)?,
-                (14, Field::Varint(v)) => self.dropped_links = v as u32,
+                (14, Field::Varint(v)) => self.sent.dropped_links = v as u32,
                 (15, Field::Bytes(m)) => set_once(&mut status, m)?,
-                (16, Field::Fixed32(v)) => self.flags = v,
+                (16, Field::Fixed32(v)) => self.sent.flags = v,
                 (1..=16, _) => return Err(Wire::Type.into()),
                 _ => {}
             }
@@ -187,8 +183,8 @@ impl<'a> Span<'a> {
         let mut fields = Fields::new(message);
         while let Some(field) = fields.next()? {
             match field {
-                (2, Field::Bytes(text)) => self.status_message = text,
-                (3, Field::Varint(v)) => self.status_code = v as i32,
+                (2, Field::Bytes(text)) => self.sent.status_message = text,
+                (3, Field::Varint(v)) => self.sent.status_code = v as i32,
                 (2..=3, _) => return Err(Wire::Type),
                 _ => {}
             }
@@ -247,26 +243,28 @@ impl<'a> Span<'a> {
     }
 
     fn ids(&self) -> Result<([u8; 16], [u8; 8]), Bad> {
-        let trace_id = id(self.trace_id)
-            .ok_or_else(|| bad_id(Reason::BadTraceId, "trace_id", self.trace_id, 16))?;
-        let span_id = id(self.span_id)
-            .ok_or_else(|| bad_id(Reason::BadSpanId, "span_id", self.span_id, 8))?;
-        Ok((trace_id, span_id))
+        let Sent { trace_id, span_id, .. } = self.sent;
+        Ok((
+            id(trace_id).ok_or_else(|| bad_id(Reason::BadTraceId, "trace_id", trace_id, 16))?,
+            id(span_id).ok_or_else(|| bad_id(Reason::BadSpanId, "span_id", span_id, 8))?,
+        ))
     }
 
-    /// Writes the JSON of all attributes into the scratch; returns where the span's own lies.
-    fn write_json(&mut self, request: &mut Request<'_, '_>) -> Result<Range<usize>, Bad> {
-        let Request { keys, limits, scratch, .. } = request;
+    /// Writes all attributes as JSON; returns the text of the span's own.
+    fn write_json(
+        &mut self,
+        request: &mut Request<'_, '_>,
+        texts: &mut TextBlock,
+    ) -> Result<TextId, Bad> {
+        let Request { keys, limits, .. } = request;
         let (plain, bits) = (&mut keys.plain, &mut self.bits);
-        scratch.clear();
-        keys.record.split(scratch, &self.attributes, &mut self.split, limits, bits)?;
-        let own = 0..scratch.len();
+        keys.record.split(texts.json(), &self.attributes, &mut self.split, limits, bits)?;
+        let own = texts.end_json();
         let events = self.events.iter_mut().map(|e| (e.attributes.clone(), &mut e.json));
         let links = self.links.iter_mut().map(|l| (l.attributes.clone(), &mut l.json));
         for (range, json) in events.chain(links) {
-            let start = scratch.len();
-            plain.write_range(scratch, &self.inner, range, limits, bits, |_, _| {})?;
-            *json = start..scratch.len();
+            plain.write_range(texts.json(), &self.inner, range, limits, bits, |_, _| {})?;
+            *json = texts.end_json();
         }
         Ok(own)
     }
@@ -294,8 +292,8 @@ struct Interval {
 
 impl Interval {
     fn new(span: &Span<'_>) -> Result<Interval, Bad> {
-        let start_ns = stored_time("start_time_unix_nano", span.start_ns)?;
-        let end_ns = stored_time("end_time_unix_nano", span.end_ns)?;
+        let start_ns = stored_time("start_time_unix_nano", span.sent.start_ns)?;
+        let end_ns = stored_time("end_time_unix_nano", span.sent.end_ns)?;
         for event in &span.events {
             stored_time("an event's time_unix_nano", event.time_ns)?;
         }
@@ -313,28 +311,29 @@ struct SpanColumns {
     parent_span_id: Ids<8>,
     start_time: Vec<i64>,
     duration_ns: Vec<i64>,
-    end_before_start: arrow_array::builder::Int64Builder,
-    name: StringViewBuilder,
-    kind: StringViewBuilder,
-    status_code: StringViewBuilder,
-    status_message: StringViewBuilder,
-    trace_state: StringViewBuilder,
+    /// Of the rows up to the last one that has it.
+    end_before_start: Vec<Option<i64>>,
+    name: Texts,
+    kind: Texts,
+    status_code: Texts,
+    status_message: Texts,
+    trace_state: Texts,
     flags: Vec<u32>,
-    exception_type: StringViewBuilder,
-    exception_message: StringViewBuilder,
+    exception_type: Texts,
+    exception_message: Texts,
     events: Events,
     links: Links,
     dropped_events: Vec<u32>,
     dropped_links: Vec<u32>,
     dropped_attributes: Vec<u32>,
-    rest: StringViewBuilder,
+    rest: Texts,
 }
 
 struct Events {
     ends: ListEnds,
     time: Vec<i64>,
-    name: StringViewBuilder,
-    attributes: StringViewBuilder,
+    name: Texts,
+    attributes: Texts,
     dropped: Vec<u32>,
 }
 
@@ -342,15 +341,14 @@ struct Links {
     ends: ListEnds,
     trace_id: Ids<16>,
     span_id: Ids<8>,
-    trace_state: StringViewBuilder,
-    attributes: StringViewBuilder,
+    trace_state: Texts,
+    attributes: Texts,
     dropped: Vec<u32>,
     flags: Vec<u32>,
 }
 
 impl SpanColumns {
     fn new(body_bytes: usize) -> SpanColumns {
-        let texts = || texts(body_bytes);
         SpanColumns {
             rows: Rows::new(body_bytes),
             trace_id: Ids::new(),
@@ -358,35 +356,35 @@ impl SpanColumns {
             parent_span_id: Ids::new(),
             start_time: Vec::new(),
             duration_ns: Vec::new(),
-            end_before_start: optional::<Int64Type>(),
-            name: texts(),
-            kind: texts(),
-            status_code: texts(),
-            status_message: texts(),
-            trace_state: texts(),
+            end_before_start: Vec::new(),
+            name: Texts::default(),
+            kind: Texts::default(),
+            status_code: Texts::default(),
+            status_message: Texts::default(),
+            trace_state: Texts::default(),
             flags: Vec::new(),
-            exception_type: texts(),
-            exception_message: texts(),
+            exception_type: Texts::default(),
+            exception_message: Texts::default(),
             events: Events {
                 ends: ListEnds::new(),
                 time: Vec::new(),
-                name: texts(),
-                attributes: texts(),
+                name: Texts::default(),
+                attributes: Texts::default(),
                 dropped: Vec::new(),
             },
             links: Links {
                 ends: ListEnds::new(),
                 trace_id: Ids::new(),
                 span_id: Ids::new(),
-                trace_state: texts(),
-                attributes: texts(),
+                trace_state: Texts::default(),
+                attributes: Texts::default(),
                 dropped: Vec::new(),
                 flags: Vec::new(),
             },
             dropped_events: Vec::new(),
             dropped_links: Vec::new(),
             dropped_attributes: Vec::new(),
-            rest: texts(),
+            rest: Texts::default(),
         }
     }
 
@@ -395,6 +393,9 @@ impl SpanColumns {
         self.trace_id.reserve(rows);
         self.span_id.reserve(rows);
         self.parent_span_id.reserve(rows);
+        for texts in [&mut self.name, &mut self.kind, &mut self.status_code, &mut self.rest] {
+            texts.reserve(rows);
+        }
         self.start_time.reserve_exact(rows);
         self.duration_ns.reserve_exact(rows);
         for counts in [
@@ -416,37 +417,50 @@ impl SpanColumns {
     ) -> Result<(), Bad> {
         let (trace_id, span_id) = span.ids()?;
         let interval = Interval::new(span)?;
-        let rest = span.write_json(request)?;
+        let texts = &mut self.rows.texts;
+        let rest = span.write_json(request, texts).inspect_err(|_| texts.cut())?;
         let mut bits = span.bits | request.contexts.quality(context);
         bits |= request.time_quality(interval.start_ns);
-        let parent = id(span.parent_span_id);
-        request.notes.bad_parents += u32::from(parent.is_none() && !span.parent_span_id.is_empty());
+        let sent = &span.sent;
+        let parent = id(sent.parent_span_id);
+        request.notes.bad_parents += u32::from(parent.is_none() && !sent.parent_span_id.is_empty());
 
         self.trace_id.push(Some(trace_id));
         self.span_id.push(Some(span_id));
         self.parent_span_id.push(parent);
-        self.start_time.push(interval.start_ns);
-        self.duration_ns.push(interval.duration_ns);
-        self.end_before_start.append_option(interval.end_before_start_ns);
-        push_text(&mut self.name, span.name, &mut bits);
-        push_number_word(&mut self.kind, &KINDS, span.kind);
-        push_number_word(&mut self.status_code, &STATUS_CODES, span.status_code);
-        push_text_or_null(&mut self.status_message, span.status_message, &mut bits);
-        push_text_or_null(&mut self.trace_state, span.trace_state, &mut bits);
-        self.flags.push(span.flags);
-        self.dropped_events.push(span.dropped_events);
-        self.dropped_links.push(span.dropped_links);
-        self.dropped_attributes.push(span.dropped_attributes);
+        self.rest.push(rest);
+        self.push_texts(sent, &mut bits);
+        self.push_interval(&interval);
+        self.flags.push(sent.flags);
+        self.dropped_events.push(sent.dropped_events);
+        self.dropped_links.push(sent.dropped_links);
+        self.dropped_attributes.push(sent.dropped_attributes);
         self.push_exception(span, &request.keys.plain, &request.limits, &mut bits);
-        let json = std::str::from_utf8(request.scratch).unwrap_or_default();
-        push_json(&mut self.rest, json, rest);
-        self.events.push(&span.events, json, &mut bits);
-        self.links.push(&span.links, json, &mut bits);
-        self.rows.push_promoted(&span.split.promoted, &request.limits, &mut bits);
-        self.rows.push_facts(&span.split.facts);
+        self.events.push(&span.events, &mut self.rows.texts, &mut bits);
+        self.links.push(&span.links, &mut self.rows.texts, &mut bits);
+        self.rows.push_split(&span.split, &request.limits, &mut bits);
         self.rows.push(context, bits);
         request.notes.count(bits);
         Ok(())
+    }
+
+    fn push_texts(&mut self, sent: &Sent<'_>, bits: &mut u32) {
+        let row = self.rows.len();
+        let texts = &mut self.rows.texts;
+        self.name.push(texts.add(sent.name, bits));
+        self.kind.push(number_word(texts, &KINDS, sent.kind));
+        self.status_code.push(number_word(texts, &STATUS_CODES, sent.status_code));
+        self.status_message.set_some(row, texts.add_or_null(sent.status_message, bits));
+        self.trace_state.set_some(row, texts.add_or_null(sent.trace_state, bits));
+    }
+
+    fn push_interval(&mut self, interval: &Interval) {
+        self.start_time.push(interval.start_ns);
+        self.duration_ns.push(interval.duration_ns);
+        if interval.end_before_start_ns.is_some() {
+            self.end_before_start.resize(self.rows.len(), None);
+            self.end_before_start.push(interval.end_before_start_ns);
+        }
     }
 
     fn push_exception(
@@ -456,20 +470,25 @@ impl SpanColumns {
         limits: &Limits,
         bits: &mut u32,
     ) {
-        let exception = span.events.iter().find(|event| event.name == b"exception");
+        let Some(exception) = span.events.iter().find(|event| event.name == b"exception") else {
+            return;
+        };
+        let row = self.rows.len();
         for (column, key) in [
             (&mut self.exception_type, "exception.type"),
             (&mut self.exception_message, "exception.message"),
         ] {
-            match exception.and_then(|e| span.inner.text(keys, e.attributes.clone(), key)) {
-                Some(text) => push_text(column, cut(text, limits.value_bytes_max, bits), bits),
-                None => column.append_null(),
+            if let Some(text) = span.inner.text(keys, exception.attributes.clone(), key) {
+                let text = cut(text, limits.value_bytes_max, bits);
+                column.set(row, self.rows.texts.add(text, bits));
             }
         }
     }
 
     fn finish(mut self, request: &Request<'_, '_>) -> Result<Batch, ArrowError> {
         let rows = self.rows.len();
+        self.end_before_start.resize(rows, None);
+        let sealed = self.rows.seal(&request.contexts)?;
         let no_times: ArrayRef = Arc::new(TimestampNanosecondArray::new_null(rows));
         let own: Vec<(&'static str, ArrayRef)> = vec![
             (c::TRACE_ID, self.trace_id.finish()?),
@@ -478,25 +497,23 @@ impl SpanColumns {
             (c::TRACE_START, no_times),
             (c::START_TIME, times(self.start_time)),
             (c::DURATION_NS, array::<Int64Type>(self.duration_ns)),
-            (c::END_BEFORE_START, Arc::new(self.end_before_start.finish())),
-            (c::NAME, Arc::new(self.name.finish())),
-            (c::KIND, Arc::new(self.kind.finish())),
-            (c::STATUS_CODE, Arc::new(self.status_code.finish())),
-            (c::STATUS_MESSAGE, Arc::new(self.status_message.finish())),
-            (c::TRACE_STATE, Arc::new(self.trace_state.finish())),
+            (c::END_BEFORE_START, Arc::new(Int64Array::from(self.end_before_start))),
+            (c::NAME, sealed.texts(self.name)?),
+            (c::KIND, sealed.texts(self.kind)?),
+            (c::STATUS_CODE, sealed.texts(self.status_code)?),
+            (c::STATUS_MESSAGE, sealed.texts(self.status_message)?),
+            (c::TRACE_STATE, sealed.texts(self.trace_state)?),
             (c::FLAGS, array::<UInt32Type>(self.flags)),
-            (c::EXCEPTION_TYPE, Arc::new(self.exception_type.finish())),
-            (c::EXCEPTION_MESSAGE, Arc::new(self.exception_message.finish())),
-            (c::EVENTS, self.events.finish()?),
+            (c::EXCEPTION_TYPE, sealed.texts(self.exception_type)?),
+            (c::EXCEPTION_MESSAGE, sealed.texts(self.exception_message)?),
+            (c::EVENTS, self.events.finish(&sealed)?),
             (c::DROPPED_EVENTS_COUNT, array::<UInt32Type>(self.dropped_events)),
-            (c::LINKS, self.links.finish()?),
+            (c::LINKS, self.links.finish(&sealed)?),
             (c::DROPPED_LINKS_COUNT, array::<UInt32Type>(self.dropped_links)),
             (c::DROPPED_ATTRIBUTES_COUNT, array::<UInt32Type>(self.dropped_attributes)),
-            (c::ATTRIBUTES_REST, Arc::new(self.rest.finish())),
+            (c::ATTRIBUTES_REST, sealed.texts(self.rest)?),
         ];
-        let contexts = request.contexts.columns(&request.keys.contexts);
-        let ingested_ns = request.ingested_ns();
-        self.rows.finish(Table::Spans, own, &contexts, &request.keys.record, ingested_ns)
+        sealed.finish(Table::Spans, own, request, &request.keys.record)
     }
 }
 
@@ -504,24 +521,25 @@ const KINDS: [&str; 6] = ["unspecified", "internal", "server", "client", "produc
 const STATUS_CODES: [&str; 3] = ["unset", "ok", "error"];
 
 impl Events {
-    fn push(&mut self, events: &[Event<'_>], json: &str, bits: &mut u32) {
+    fn push(&mut self, events: &[Event<'_>], texts: &mut TextBlock, bits: &mut u32) {
         for event in events {
             // Checked before: a span with a later event time is rejected.
             self.time.push(event.time_ns as i64);
-            push_text(&mut self.name, event.name, bits);
-            push_json(&mut self.attributes, json, event.json.clone());
+            self.name.push(texts.add(event.name, bits));
+            self.attributes.push(event.json);
             self.dropped.push(event.dropped);
         }
         self.ends.push_or_null(self.time.len());
     }
 
-    fn finish(mut self) -> Result<ArrayRef, ArrowError> {
+    fn finish(self, sealed: &Sealed) -> Result<ArrayRef, ArrowError> {
+        let len = self.time.len();
         self.ends.finish_structs(
             c::event_fields(),
             vec![
                 times(self.time),
-                Arc::new(self.name.finish()),
-                Arc::new(self.attributes.finish()),
+                sealed.inner_texts(self.name, len)?,
+                sealed.inner_texts(self.attributes, len)?,
                 array::<UInt32Type>(self.dropped),
             ],
         )
@@ -529,26 +547,27 @@ impl Events {
 }
 
 impl Links {
-    fn push(&mut self, links: &[Link<'_>], json: &str, bits: &mut u32) {
+    fn push(&mut self, links: &[Link<'_>], texts: &mut TextBlock, bits: &mut u32) {
         for link in links {
             self.trace_id.push(id(link.trace_id));
             self.span_id.push(id(link.span_id));
-            push_text_or_null(&mut self.trace_state, link.trace_state, bits);
-            push_json(&mut self.attributes, json, link.json.clone());
+            self.trace_state.push(texts.add_or_null(link.trace_state, bits));
+            self.attributes.push(link.json);
             self.dropped.push(link.dropped);
             self.flags.push(link.flags);
         }
         self.ends.push_or_null(self.flags.len());
     }
 
-    fn finish(mut self) -> Result<ArrayRef, ArrowError> {
+    fn finish(self, sealed: &Sealed) -> Result<ArrayRef, ArrowError> {
+        let len = self.flags.len();
         self.ends.finish_structs(
             c::link_fields(),
             vec![
                 self.trace_id.finish()?,
                 self.span_id.finish()?,
-                Arc::new(self.trace_state.finish()),
-                Arc::new(self.attributes.finish()),
+                sealed.inner_texts(self.trace_state, len)?,
+                sealed.inner_texts(self.attributes, len)?,
                 array::<UInt32Type>(self.dropped),
                 array::<UInt32Type>(self.flags),
             ],

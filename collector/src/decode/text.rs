@@ -32,16 +32,50 @@ pub(crate) fn cut<'a>(bytes: &'a [u8], bytes_max: usize, bits: &mut u32) -> &'a 
     &bytes[..end]
 }
 
-/// Appends a JSON string; the same bytes as [`json::write_string`], which it leaves the rare texts
-/// with escapes to.
+/// Appends any bytes as a JSON string, repaired where needed.
 #[inline]
-pub(crate) fn write_json(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().fold(false, |found, b| found | (b < 0x20) | (b == b'"') | (b == b'\\')) {
-        return json::write_string(out, text);
+pub(crate) fn write_text(out: &mut Vec<u8>, bytes: &[u8], bits: &mut u32) {
+    if is_plain(bytes) {
+        write_plain(out, bytes);
+    } else {
+        json::write_string(out, &repair(bytes, bits));
     }
+}
+
+/// Appends a JSON string; the same bytes as [`json::write_string`].
+pub(crate) fn write_json(out: &mut Vec<u8>, text: &str) {
+    write_text(out, text.as_bytes(), &mut 0);
+}
+
+#[inline]
+fn write_plain(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(text);
     out.push(b'"');
+}
+
+/// Whether a text is ASCII that stands in JSON as it is. Eight bytes at a time; the last eight
+/// overlap those before.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    let (words, _) = text.as_chunks::<8>();
+    match text.last_chunk::<8>() {
+        Some(last) => words.iter().chain([last]).all(|word| is_plain_word(*word)),
+        None => text.iter().all(|&b| (0x20..0x80).contains(&b) && b != b'"' && b != b'\\'),
+    }
+}
+
+#[inline]
+fn is_plain_word(word: [u8; 8]) -> bool {
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(word);
+    // Where all bytes are ASCII, subtracting borrows from a byte's high bit only if some byte is
+    // smaller than what is taken off.
+    let control = word.wrapping_sub(LOW * 0x20);
+    let quote = (word ^ (LOW * b'"' as u64)).wrapping_sub(LOW);
+    let backslash = (word ^ (LOW * b'\\' as u64)).wrapping_sub(LOW);
+    (word | control | quote | backslash) & HIGH == 0
 }
 
 /// The beginning of a name as it may stand in a message to the client.

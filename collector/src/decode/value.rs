@@ -6,7 +6,7 @@ use schemas::columns::quality;
 use schemas::{json, type_bits};
 
 use super::Limits;
-use super::text::{cut, repair, write_json};
+use super::text::{cut, repair, write_json, write_text};
 use super::wire::{Field, Fields, Wire, set_once};
 
 /// Set beside the quality bits while a request is decoded: it refers to a string table that only
@@ -32,13 +32,32 @@ impl<'a> Value<'a> {
     /// Reads an AnyValue message. Of several members the last one counts.
     #[inline]
     pub(crate) fn read(message: &'a [u8], bits: &mut u32) -> Result<Value<'a>, Wire> {
-        // A short string alone, what most values are.
-        if let [0x0A, len, text @ ..] = message
-            && *len < 0x80
-            && text.len() == usize::from(*len)
-        {
-            return Ok(Value::String(text));
+        match Value::read_short(message) {
+            Some(value) => Ok(value),
+            None => Value::read_any(message, bits),
         }
+    }
+
+    /// Reads a short string, a small int or a double alone: what nearly all values are.
+    #[inline]
+    fn read_short(message: &'a [u8]) -> Option<Value<'a>> {
+        match *message {
+            [0x0A, len @ 0..0x80, ref text @ ..] if text.len() == usize::from(len) => {
+                Some(Value::String(text))
+            }
+            [0x18, value @ 0..0x80] => Some(Value::Int(i64::from(value))),
+            [0x18, low @ 0x80..=0xFF, high @ 0..0x80] => {
+                Some(Value::Int(i64::from(low & 0x7F) | i64::from(high) << 7))
+            }
+            [0x21, ref double @ ..] => {
+                Some(Value::Double(f64::from_le_bytes(double.try_into().ok()?)))
+            }
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn read_any(message: &'a [u8], bits: &mut u32) -> Result<Value<'a>, Wire> {
         let mut value = Value::Empty;
         let mut fields = Fields::new(message);
         while let Some(field) = fields.next()? {
@@ -80,14 +99,10 @@ impl<'a> Value<'a> {
 }
 
 /// Reads a KeyValue message.
-#[inline]
 pub(crate) fn read_key_value<'a>(
     message: &'a [u8],
     bits: &mut u32,
 ) -> Result<(&'a [u8], Value<'a>), Wire> {
-    if let Some((key, any)) = short_key_value(message) {
-        return Ok((key, Value::read(any, bits)?));
-    }
     let (mut key, mut value) = (&[][..], None);
     let mut fields = Fields::new(message);
     while let Some(field) = fields.next()? {
@@ -100,16 +115,6 @@ pub(crate) fn read_key_value<'a>(
         }
     }
     Ok((key, Value::read(value.unwrap_or_default(), bits)?))
-}
-
-/// Key and value of a message that holds just these, in this order and both short: what senders
-/// write nearly always.
-#[inline]
-fn short_key_value(message: &[u8]) -> Option<(&[u8], &[u8])> {
-    let [0x0A, key_len @ 0..0x80, rest @ ..] = message else { return None };
-    let (key, rest) = rest.split_at_checked(usize::from(*key_len))?;
-    let [0x12, value_len @ 0..0x80, value @ ..] = rest else { return None };
-    (value.len() == usize::from(*value_len)).then_some((key, value))
 }
 
 /// Appends the value as canonical JSON and returns the type it has there: a container that is
@@ -133,8 +138,7 @@ pub(crate) fn write(
 fn write_scalar(out: &mut Vec<u8>, value: Value<'_>, bytes_max: usize, bits: &mut u32) {
     match value {
         Value::String(text) => {
-            let text = cut(text, bytes_max, bits);
-            write_json(out, &repair(text, bits));
+            write_text(out, cut(text, bytes_max, bits), bits);
         }
         Value::Bool(v) => json::write_bool(out, v),
         Value::Int(v) => json::write_int(out, v),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use arrow_array::builder::{Float64Builder, Int32Builder, PrimitiveBuilder, StringViewBuilder};
+use arrow_array::builder::{Float64Builder, Int32Builder, PrimitiveBuilder};
 use arrow_array::types::{
     Float64Type, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type,
 };
@@ -11,7 +11,8 @@ use arrow_schema::ArrowError;
 use schemas::columns as c;
 use schemas::{Batch, Table};
 
-use super::super::columns::{Ids, ListEnds, Rows, array, optional, push_json, texts, times};
+use super::super::columns::{Ids, ListEnds, Rows, array, optional, times};
+use super::super::texts::Texts;
 use super::super::{Bad, Request};
 use super::header::{HeaderColumns, Headers, Kind};
 use super::points::{Buckets, Exemplar, Number, Point};
@@ -28,7 +29,7 @@ pub(super) struct MetricColumns {
 impl MetricColumns {
     pub(super) fn new(body_bytes: usize) -> MetricColumns {
         MetricColumns {
-            headers: Headers::new(body_bytes),
+            headers: Headers::default(),
             points: Points::new(body_bytes),
             histograms: Histograms::new(body_bytes),
             summaries: Summaries::new(body_bytes),
@@ -67,9 +68,8 @@ impl MetricColumns {
             Kind::Histogram | Kind::Exponential => self.histograms.push(kind, point, &row, request),
             Kind::Summary => self.summaries.push(point, &row, request),
         }
-        let json = std::str::from_utf8(request.scratch).unwrap_or_default();
         for exemplar in &point.exemplars {
-            self.exemplars.push(exemplar, &row, json);
+            self.exemplars.push(exemplar, &row, request.scratch);
         }
         request.notes.count(row.quality);
         Ok(())
@@ -100,8 +100,8 @@ impl MetricColumns {
         Ok(series_id)
     }
 
-    pub(super) fn finish(mut self, request: &Request<'_, '_>) -> Result<Vec<Batch>, ArrowError> {
-        let headers = self.headers.columns();
+    pub(super) fn finish(self, request: &Request<'_, '_>) -> Result<Vec<Batch>, ArrowError> {
+        let headers = self.headers.finish()?;
         let mut batches = Vec::new();
         if self.points.head.rows.len() > 0 {
             batches.push(self.points.finish(request, &headers)?);
@@ -144,7 +144,7 @@ struct Head {
     start_time: PrimitiveBuilder<TimestampNanosecondType>,
     time: Vec<i64>,
     flags: Vec<u32>,
-    rest: StringViewBuilder,
+    rest: Texts,
 }
 
 impl Head {
@@ -156,21 +156,19 @@ impl Head {
             start_time: optional(),
             time: Vec::new(),
             flags: Vec::new(),
-            rest: texts(body_bytes),
+            rest: Texts::default(),
         }
     }
 
     fn push(&mut self, point: &Point<'_>, row: &Row, request: &Request<'_, '_>) {
-        let json = std::str::from_utf8(request.scratch).unwrap_or_default();
         let mut quality = row.quality;
         self.headers.push(row.header);
         self.series_id.push(Some(row.series_id));
         self.start_time.append_option(row.start());
         self.time.push(row.time_ns);
         self.flags.push(point.flags);
-        push_json(&mut self.rest, json, point.rest.clone());
-        self.rows.push_promoted(&point.split.promoted, &request.limits, &mut quality);
-        self.rows.push_facts(&point.split.facts);
+        self.rest.push(self.rows.texts.add_json(&request.scratch[point.rest.clone()]));
+        self.rows.push_split(&point.split, &request.limits, &mut quality);
         self.rows.push(row.context, quality);
     }
 
@@ -182,6 +180,7 @@ impl Head {
         headers: &HeaderColumns,
     ) -> Result<Batch, ArrowError> {
         let no_counts = vec![0; self.rows.len()];
+        let sealed = self.rows.seal(&request.contexts)?;
         own.extend(headers.rows(self.headers)?);
         own.push((c::SERIES_ID, self.series_id.finish()?));
         own.push((c::START_TIME, Arc::new(self.start_time.finish())));
@@ -189,9 +188,8 @@ impl Head {
         own.push((c::FLAGS, array::<UInt32Type>(self.flags)));
         // Points have no such count in OTLP.
         own.push((c::DROPPED_ATTRIBUTES_COUNT, array::<UInt32Type>(no_counts)));
-        own.push((c::ATTRIBUTES_REST, Arc::new(self.rest.finish())));
-        let contexts = request.contexts.columns(&request.keys.contexts);
-        self.rows.finish(table, own, &contexts, &request.keys.record, request.ingested_ns())
+        own.push((c::ATTRIBUTES_REST, sealed.texts(self.rest)?));
+        sealed.finish(table, own, request, &request.keys.record)
     }
 }
 
@@ -424,7 +422,7 @@ struct Exemplars {
     values: Values,
     trace_id: Ids<16>,
     span_id: Ids<8>,
-    attributes: StringViewBuilder,
+    attributes: Texts,
 }
 
 impl Exemplars {
@@ -439,11 +437,11 @@ impl Exemplars {
             values: Values::new(),
             trace_id: Ids::new(),
             span_id: Ids::new(),
-            attributes: texts(body_bytes),
+            attributes: Texts::default(),
         }
     }
 
-    fn push(&mut self, exemplar: &Exemplar<'_>, row: &Row, json: &str) {
+    fn push(&mut self, exemplar: &Exemplar<'_>, row: &Row, json: &[u8]) {
         self.headers.push(row.header);
         self.series_id.push(Some(row.series_id));
         self.point_start_time.append_option(row.start());
@@ -452,8 +450,8 @@ impl Exemplars {
         self.values.push(exemplar.value);
         self.trace_id.push(exemplar.trace_id());
         self.span_id.push(exemplar.span_id());
-        push_json(&mut self.attributes, json, exemplar.json.clone());
-        self.rows.push_facts(&exemplar.facts);
+        self.attributes.push(self.rows.texts.add_json(&json[exemplar.json.clone()]));
+        self.rows.push_facts(&exemplar.facts, 1);
         self.rows.push(row.context, row.quality);
     }
 
@@ -462,6 +460,7 @@ impl Exemplars {
         request: &Request<'_, '_>,
         headers: &HeaderColumns,
     ) -> Result<Batch, ArrowError> {
+        let sealed = self.rows.seal(&request.contexts)?;
         let mut own: Vec<(&'static str, ArrayRef)> = vec![
             (c::SERIES_ID, self.series_id.finish()?),
             (c::POINT_START_TIME, Arc::new(self.point_start_time.finish())),
@@ -469,12 +468,10 @@ impl Exemplars {
             (c::TIME, times(self.time)),
             (c::TRACE_ID, self.trace_id.finish()?),
             (c::SPAN_ID, self.span_id.finish()?),
-            (c::FILTERED_ATTRIBUTES, Arc::new(self.attributes.finish())),
+            (c::FILTERED_ATTRIBUTES, sealed.texts(self.attributes)?),
         ];
         own.extend(self.values.finish());
         own.extend(headers.rows(self.headers)?);
-        let contexts = request.contexts.columns(&request.keys.contexts);
-        let ingested_ns = request.ingested_ns();
-        self.rows.finish(Table::MetricExemplars, own, &contexts, &request.keys.plain, ingested_ns)
+        sealed.finish(Table::MetricExemplars, own, request, &request.keys.plain)
     }
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, StringViewBuilder};
+use arrow_array::builder::BooleanBuilder;
 use arrow_array::{ArrayRef, UInt32Array};
 use arrow_schema::ArrowError;
 use schemas::columns as c;
 
 use super::super::attributes::Staged;
-use super::super::columns::{push_text, push_text_or_null, spread, texts};
+use super::super::columns::spread;
 use super::super::messages::{self, Message};
+use super::super::texts::{NULL, TextBlock, Texts};
 use super::super::wire::{Field, Fields, Wire};
 use super::super::{Bad, Request};
 use crate::intern::hash_part;
@@ -142,13 +143,15 @@ impl<'a> Metric<'a> {
 }
 
 /// One value a metric of every column that its points share.
+#[derive(Default)]
 pub(super) struct Headers {
-    metric: StringViewBuilder,
-    unit: StringViewBuilder,
-    description: StringViewBuilder,
-    metadata: StringViewBuilder,
-    kind: StringViewBuilder,
-    temporality: StringViewBuilder,
+    texts: TextBlock,
+    metric: Texts,
+    unit: Texts,
+    description: Texts,
+    metadata: Texts,
+    kind: Texts,
+    temporality: Texts,
     is_monotonic: BooleanBuilder,
     facts: Vec<Header>,
 }
@@ -156,25 +159,11 @@ pub(super) struct Headers {
 struct Header {
     kind: Kind,
     quality: u32,
-    /// The identity of the metric's series but for the point's attributes.
-    series: blake3::Hasher,
+    /// BLAKE3 of the identity of the metric's series but for the point's attributes.
+    series: [u8; 32],
 }
 
 impl Headers {
-    pub(super) fn new(body_bytes: usize) -> Headers {
-        let texts = || texts(body_bytes);
-        Headers {
-            metric: texts(),
-            unit: texts(),
-            description: texts(),
-            metadata: texts(),
-            kind: texts(),
-            temporality: texts(),
-            is_monotonic: BooleanBuilder::with_capacity(0),
-            facts: Vec::new(),
-        }
-    }
-
     /// Takes the facts of a metric; returns its position.
     pub(super) fn push(
         &mut self,
@@ -184,24 +173,25 @@ impl Headers {
         temporality: Option<&'static str>,
         context: u32,
     ) -> Result<u32, Bad> {
-        let Request { keys, limits, scratch, contexts, .. } = request;
+        let Request { keys, limits, contexts, .. } = request;
         let mut quality = 0;
         let mut staged = Staged::default();
         for kv in &metric.metadata {
             staged.push(&mut keys.plain, kv, limits, &mut quality)?;
         }
-        scratch.clear();
-        keys.plain.write(scratch, &staged, limits, &mut quality)?;
-        let metadata = std::str::from_utf8(scratch).unwrap_or_default();
+        let texts = &mut self.texts;
+        let written = keys.plain.write(texts.json(), &staged, limits, &mut quality);
+        written.inspect_err(|_| texts.cut())?;
+        self.metadata.push(texts.end_json());
         let is_monotonic = (kind == Kind::Sum).then_some(metric.is_monotonic);
-        push_text(&mut self.metric, metric.name, &mut quality);
-        push_text_or_null(&mut self.unit, metric.unit, &mut quality);
-        push_text_or_null(&mut self.description, metric.description, &mut quality);
-        self.metadata.append_option(Some(metadata).filter(|json| !json.is_empty()));
-        self.kind.append_value(kind.name());
-        self.temporality.append_option(temporality);
+        self.metric.push(texts.add(metric.name, &mut quality));
+        self.unit.push(texts.add_or_null(metric.unit, &mut quality));
+        self.description.push(texts.add_or_null(metric.description, &mut quality));
+        self.kind.push(texts.add(kind.name().as_bytes(), &mut 0));
+        self.temporality.push(temporality.map_or(NULL, |t| texts.add(t.as_bytes(), &mut 0)));
         self.is_monotonic.append_option(is_monotonic);
-        let mut series = contexts.series(context);
+        let mut series = blake3::Hasher::new();
+        contexts.hash_series(context, &mut series);
         let monotonic = is_monotonic.map_or("", |m| if m { "true" } else { "false" });
         for part in [
             metric.name,
@@ -212,7 +202,7 @@ impl Headers {
         ] {
             hash_part(&mut series, part);
         }
-        self.facts.push(Header { kind, quality, series });
+        self.facts.push(Header { kind, quality, series: *series.finalize().as_bytes() });
         Ok(self.facts.len() as u32 - 1)
     }
 
@@ -224,27 +214,31 @@ impl Headers {
         self.facts[header as usize].quality
     }
 
-    /// Identity of the series with these attributes (canonical JSON): 16 bytes of BLAKE3.
+    /// Identity of the series with these attributes (canonical JSON): 16 bytes of their BLAKE3,
+    /// keyed with the hash of all else that makes the series. So a point costs one short hash,
+    /// however long its resource is.
     pub(super) fn series_id(&self, header: u32, attributes: &[u8]) -> [u8; 16] {
-        let mut hasher = self.facts[header as usize].series.clone();
-        hash_part(&mut hasher, attributes);
-        let mut id = [0; 16];
-        hasher.finalize_xof().fill(&mut id);
-        id
+        let hash = blake3::keyed_hash(&self.facts[header as usize].series, attributes);
+        let (id, _) = hash.as_bytes().split_first_chunk().unwrap_or((&[0; 16], &[]));
+        *id
     }
 
-    pub(super) fn columns(&mut self) -> HeaderColumns {
-        HeaderColumns {
-            columns: vec![
-                (c::METRIC, Arc::new(self.metric.finish())),
-                (c::UNIT, Arc::new(self.unit.finish())),
-                (c::DESCRIPTION, Arc::new(self.description.finish())),
-                (c::METRIC_METADATA, Arc::new(self.metadata.finish())),
-                (c::KIND, Arc::new(self.kind.finish())),
-                (c::TEMPORALITY, Arc::new(self.temporality.finish())),
-                (c::IS_MONOTONIC, Arc::new(self.is_monotonic.finish())),
-            ],
+    pub(super) fn finish(mut self) -> Result<HeaderColumns, ArrowError> {
+        let rows = self.facts.len();
+        let texts = self.texts.finish()?;
+        let mut columns: Vec<(&'static str, ArrayRef)> =
+            vec![(c::IS_MONOTONIC, Arc::new(self.is_monotonic.finish()))];
+        for (name, column) in [
+            (c::METRIC, self.metric),
+            (c::UNIT, self.unit),
+            (c::DESCRIPTION, self.description),
+            (c::METRIC_METADATA, self.metadata),
+            (c::KIND, self.kind),
+            (c::TEMPORALITY, self.temporality),
+        ] {
+            columns.push((name, column.finish(rows, &texts)?));
         }
+        Ok(HeaderColumns { columns })
     }
 }
 
