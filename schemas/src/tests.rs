@@ -109,6 +109,11 @@ fn values_are_written_canonically() {
         (1.0, "1.0"),
         (-0.0, "-0.0"),
         (0.1, "0.1"),
+        (0.0, "0.0"),
+        (-12.5, "-12.5"),
+        (0.001, "0.001"),
+        (-0.05, "-0.05"),
+        (0.0005, "0.0005"),
         (1e300, "1e300"),
         (1e16, "1e16"),
         (1.5e-7, "1.5e-7"),
@@ -118,6 +123,26 @@ fn values_are_written_canonically() {
         check(written(|o| json::write_double(o, double)), text);
     }
     check(written(|o| json::write_bytes(o, &[0, 255])), r#"{"$b64":"AP8="}"#);
+}
+
+/// Numbers with few decimals take a path of their own, which must not show.
+#[test]
+fn doubles_are_the_shortest_text() {
+    let check = |double: f64| {
+        let expected = ryu::Buffer::new().format_finite(double).to_owned();
+        assert_eq!(written(|o| json::write_double(o, double)), expected);
+    };
+    let mut bits = 1_u64;
+    for i in 0..20_000_i64 {
+        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let whole = (bits >> 13) as i64 >> (i % 50);
+        for decimals in [1.0, 8.0, 10.0, 100.0, 1000.0, 10_000.0] {
+            check(whole as f64 / decimals);
+            check((whole as f64 / decimals).next_up());
+            check(-whole as f64 / decimals);
+        }
+    }
+    [1e12, 999_999_999_999.999, 0.1 + 0.2, f64::MIN_POSITIVE, f64::MAX].map(check);
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl<'a> Staged<'a> {
     }
 
     /// Reads one KeyValue message.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(
         &mut self,
         table: &mut KeyTable,
@@ -50,8 +50,27 @@ impl<'a> Staged<'a> {
         bits: &mut u32,
     ) -> Result<(), Bad> {
         let before = self.keys.last().copied();
+        if let Some((key, any)) = table.guess(before, key_value)
+            && let Some(value) = Value::read_short(any)
+        {
+            self.keys.push(key);
+            self.values.push(value);
+            return Ok(());
+        }
+        self.push_any(table, key_value, limits, bits)
+    }
+
+    #[inline(never)]
+    fn push_any(
+        &mut self,
+        table: &mut KeyTable,
+        key_value: &'a [u8],
+        limits: &Limits,
+        bits: &mut u32,
+    ) -> Result<(), Bad> {
+        let before = self.keys.last().copied();
         let (key, value) = match table.guess(before, key_value) {
-            Some((key, value)) => (key, Value::read(value, bits)?),
+            Some((key, any)) => (key, Value::read(any, bits)?),
             None => table.read(before, key_value, limits, bits)?,
         };
         self.keys.push(key);
@@ -187,7 +206,7 @@ impl KeyTable {
 
     /// Reads a KeyValue message whose key is the one that came here last time and whose value is
     /// short: gives the key and the AnyValue message.
-    #[inline]
+    #[inline(always)]
     fn guess<'a>(&self, before: Option<KeyId>, key_value: &'a [u8]) -> Option<(KeyId, &'a [u8])> {
         let guess = match before {
             Some(before) => self.keys[before as usize].next,
@@ -199,7 +218,6 @@ impl KeyTable {
     }
 
     /// Reads any other KeyValue message, and remembers its key for the next record.
-    #[inline(never)]
     fn read<'a>(
         &mut self,
         before: Option<KeyId>,

@@ -20,7 +20,7 @@ use schemas::{Batch, KeyFacts, KeySet, Keys, Table};
 
 use super::attributes::{KeyId, KeyTable, ShapeId, Split};
 use super::text::cut;
-use super::texts::{TextArray, TextBlock, TextId, Texts};
+use super::texts::{NULL, TextArray, TextBlock, TextId, Texts};
 use super::value::Value;
 use super::{Limits, Request};
 use crate::intern::{ContextColumns, Contexts};
@@ -78,12 +78,38 @@ pub(crate) fn optional<T: ArrowPrimitiveType>() -> PrimitiveBuilder<T> {
     PrimitiveBuilder::with_capacity(0)
 }
 
-/// The word of a number, or the number's digits when we have no word for it.
-#[inline]
-pub(crate) fn number_word(texts: &mut TextBlock, words: &[&str], number: i32) -> TextId {
-    match usize::try_from(number).ok().and_then(|n| words.get(n)) {
-        Some(word) => texts.add(word.as_bytes(), &mut 0),
-        None => texts.add(itoa::Buffer::new().format(number).as_bytes(), &mut 0),
+/// The words of an enum's numbers, as texts of a block.
+#[derive(Debug)]
+pub(crate) struct Words<const N: usize> {
+    words: [&'static str; N],
+    /// Null until the word is needed.
+    ids: [TextId; N],
+}
+
+impl<const N: usize> Words<N> {
+    pub(crate) fn new(words: [&'static str; N]) -> Words<N> {
+        Words { words, ids: [NULL; N] }
+    }
+
+    /// The word of a number, or the number's digits when we have no word for it.
+    #[inline]
+    pub(crate) fn id(&mut self, number: i32, texts: &mut TextBlock) -> TextId {
+        let known = usize::try_from(number).ok().and_then(|n| self.ids.get(n).copied());
+        match known {
+            Some(id) if id != NULL => id,
+            _ => self.add(number, texts),
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, number: i32, texts: &mut TextBlock) -> TextId {
+        match usize::try_from(number).ok().filter(|n| *n < N) {
+            Some(n) => {
+                self.ids[n] = texts.add(self.words[n].as_bytes(), &mut 0);
+                self.ids[n]
+            }
+            None => texts.add(itoa::Buffer::new().format(number).as_bytes(), &mut 0),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use schemas::columns as c;
 use schemas::{Batch, Table};
 
 use super::attributes::{KeyTable, Split, Staged};
-use super::columns::{Ids, ListEnds, Rows, Sealed, array, id, number_word, times};
+use super::columns::{Ids, ListEnds, Rows, Sealed, Words, array, id, times};
 use super::merge::merged;
 use super::text::{cut, excerpt};
 use super::texts::{TextBlock, TextId, Texts};
@@ -314,7 +314,9 @@ struct SpanColumns {
     /// Of the rows up to the last one that has it.
     end_before_start: Vec<Option<i64>>,
     name: Texts,
+    kinds: Words<6>,
     kind: Texts,
+    status_codes: Words<3>,
     status_code: Texts,
     status_message: Texts,
     trace_state: Texts,
@@ -358,7 +360,9 @@ impl SpanColumns {
             duration_ns: Vec::new(),
             end_before_start: Vec::new(),
             name: Texts::default(),
+            kinds: Words::new(KINDS),
             kind: Texts::default(),
+            status_codes: Words::new(STATUS_CODES),
             status_code: Texts::default(),
             status_message: Texts::default(),
             trace_state: Texts::default(),
@@ -448,8 +452,8 @@ impl SpanColumns {
         let row = self.rows.len();
         let texts = &mut self.rows.texts;
         self.name.push(texts.add(sent.name, bits));
-        self.kind.push(number_word(texts, &KINDS, sent.kind));
-        self.status_code.push(number_word(texts, &STATUS_CODES, sent.status_code));
+        self.kind.push(self.kinds.id(sent.kind, texts));
+        self.status_code.push(self.status_codes.id(sent.status_code, texts));
         self.status_message.set_some(row, texts.add_or_null(sent.status_message, bits));
         self.trace_state.set_some(row, texts.add_or_null(sent.trace_state, bits));
     }

@@ -3,9 +3,10 @@
 //! A column holds the number of each row's text. A text that came recently, in whatever column, is
 //! found again and stored once. Arrow checks the whole block in one go instead of text by text.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, LargeStringArray, StringViewArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, LargeStringArray, StringViewArray, UInt32Array};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 use arrow_select::take::take;
@@ -105,7 +106,10 @@ impl TextBlock {
         self.bytes.shrink_to_fit();
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.starts));
         let texts = LargeStringArray::try_new(offsets, Buffer::from_vec(self.bytes), None)?;
-        Ok(TextArray(Arc::new(StringViewArray::from(&texts))))
+        Ok(TextArray {
+            texts: Arc::new(StringViewArray::from(&texts)),
+            no_texts: RefCell::new(Arc::new(StringViewArray::new_null(0))),
+        })
     }
 
     fn end_of_texts(&self) -> usize {
@@ -144,7 +148,22 @@ fn place(text: &[u8]) -> usize {
 
 /// All texts of a table, each once; columns take theirs.
 #[derive(Debug)]
-pub(crate) struct TextArray(ArrayRef);
+pub(crate) struct TextArray {
+    texts: ArrayRef,
+    /// The last column without any text: many columns of a table are.
+    no_texts: RefCell<ArrayRef>,
+}
+
+impl TextArray {
+    /// A column without any text.
+    fn none(&self, rows: usize) -> ArrayRef {
+        let mut none = self.no_texts.borrow_mut();
+        if none.len() != rows {
+            *none = Arc::new(StringViewArray::new_null(rows));
+        }
+        Arc::clone(&none)
+    }
+}
 
 /// A column of text: each row's text in the table's block. Rows at the end that were not filled
 /// are null.
@@ -182,14 +201,14 @@ impl Texts {
 
     pub(crate) fn finish(mut self, rows: usize, texts: &TextArray) -> Result<ArrayRef, ArrowError> {
         if self.ids.iter().all(|id| *id == NULL) {
-            return Ok(Arc::new(StringViewArray::new_null(rows)));
+            return Ok(texts.none(rows));
         }
         self.ids.resize(rows, NULL);
         let ids = &self.ids;
         let nulls = ids
             .contains(&NULL)
             .then(|| NullBuffer::new(BooleanBuffer::collect_bool(rows, |row| ids[row] != NULL)));
-        take(&texts.0, &UInt32Array::new(self.ids.into(), nulls), None)
+        take(&texts.texts, &UInt32Array::new(self.ids.into(), nulls), None)
     }
 }
 

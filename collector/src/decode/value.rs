@@ -30,7 +30,6 @@ pub(crate) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// Reads an AnyValue message. Of several members the last one counts.
-    #[inline]
     pub(crate) fn read(message: &'a [u8], bits: &mut u32) -> Result<Value<'a>, Wire> {
         match Value::read_short(message) {
             Some(value) => Ok(value),
@@ -39,8 +38,8 @@ impl<'a> Value<'a> {
     }
 
     /// Reads a short string, a small int or a double alone: what nearly all values are.
-    #[inline]
-    fn read_short(message: &'a [u8]) -> Option<Value<'a>> {
+    #[inline(always)]
+    pub(crate) fn read_short(message: &'a [u8]) -> Option<Value<'a>> {
         match *message {
             [0x0A, len @ 0..0x80, ref text @ ..] if text.len() == usize::from(len) => {
                 Some(Value::String(text))
@@ -56,7 +55,6 @@ impl<'a> Value<'a> {
         }
     }
 
-    #[inline(never)]
     fn read_any(message: &'a [u8], bits: &mut u32) -> Result<Value<'a>, Wire> {
         let mut value = Value::Empty;
         let mut fields = Fields::new(message);

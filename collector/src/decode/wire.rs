@@ -73,6 +73,16 @@ impl<'a> Fields<'a> {
 
     #[inline(always)]
     fn tag(&mut self) -> Result<(u32, u64), Wire> {
+        // Numbers up to 15 in one byte, what nearly all fields have.
+        if let [tag @ 8..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok((u32::from(tag >> 3), u64::from(tag & 7)));
+        }
+        self.long_tag()
+    }
+
+    #[inline(never)]
+    fn long_tag(&mut self) -> Result<(u32, u64), Wire> {
         let tag = varint(&mut self.rest)?;
         let number = u32::try_from(tag >> 3).map_err(|_| Wire::Number)?;
         if number == 0 || number > NUMBER_MAX {
