@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use schemas::attributes::{Owner, ValueType, promoted_index, promoted_keys};
 use schemas::columns::quality;
+use schemas::type_bits;
 
 use super::text::{repair, write_json};
 use super::value::{self, Value, read_key_value};
@@ -154,7 +155,10 @@ struct Key {
     text: String,
     /// `,"key":` as it stands in canonical JSON.
     json: Box<[u8]>,
-    promoted: Option<(usize, ValueType)>,
+    /// Position in the fixed list, if it has a place there.
+    promoted: usize,
+    /// The bit of the type that its column takes; none without a column.
+    promoted_type: u8,
     /// The key that came behind this one last time.
     next: KeyId,
 }
@@ -254,17 +258,17 @@ impl KeyTable {
         let mut json = vec![b','];
         write_json(&mut json, &text);
         json.push(b':');
-        let promoted = self.owner.and_then(|owner| {
-            let index = promoted_index(owner, &text)?;
-            Some((index, promoted_keys(owner)[index].value_type))
-        });
+        let promoted = self.owner.and_then(|owner| Some((owner, promoted_index(owner, &text)?)));
+        let promoted_type =
+            promoted.map_or(0, |(owner, index)| type_bit(promoted_keys(owner)[index].value_type));
         // A broken key is not found by its bytes, so that each record with it gets its quality bit.
         self.ids.insert(text.as_bytes().into(), id);
         self.keys.push(Key {
             wire: key_wire(&text),
             text: text.into_owned(),
             json: json.into_boxed_slice(),
-            promoted,
+            promoted: promoted.map_or(0, |(_, index)| index),
+            promoted_type,
             next: id,
         });
         id
@@ -381,30 +385,27 @@ impl KeyTable {
         for &at in &shape.order {
             let (id, value) = (staged.keys[at], staged.values[at]);
             let key = &self.keys[id as usize];
-            let stored_type = match key.promoted {
-                Some((index, value_type)) if fits(value, value_type) => {
-                    split.promoted.push((index, value));
-                    value.type_bit()
-                }
-                _ => {
-                    out.extend_from_slice(&key.json);
-                    value::write(out, value, limits, bits)?
-                }
-            };
-            split.facts.push((id, stored_type));
+            let mut type_bit = value.type_bit();
+            if type_bit & key.promoted_type != 0 {
+                split.promoted.push((key.promoted, value));
+            } else {
+                out.extend_from_slice(&key.json);
+                type_bit = value::write(out, value, limits, bits)?;
+            }
+            split.facts.push((id, type_bit));
         }
         Ok(object.end(out))
     }
 }
 
-fn fits(value: Value<'_>, value_type: ValueType) -> bool {
-    matches!(
-        (value, value_type),
-        (Value::String(_), ValueType::Text)
-            | (Value::Int(_), ValueType::Int)
-            | (Value::Double(_), ValueType::Double)
-            | (Value::Bool(_), ValueType::Bool)
-    )
+/// The bit of the values that a column of this type takes.
+fn type_bit(value_type: ValueType) -> u8 {
+    match value_type {
+        ValueType::Text => type_bits::STRING,
+        ValueType::Int => type_bits::INT,
+        ValueType::Double => type_bits::DOUBLE,
+        ValueType::Bool => type_bits::BOOL,
+    }
 }
 
 /// How every KeyValue message with this key begins: the field of the key, the tag of the value.

@@ -11,7 +11,9 @@ use arrow_array::{
     Array, ArrayRef, FixedSizeBinaryArray, ListArray, PrimitiveArray, RecordBatch, StructArray,
     UInt32Array,
 };
-use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{
+    BooleanBuffer, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer,
+};
 use arrow_schema::{ArrowError, Field, FieldRef, Fields, Schema};
 use arrow_select::take::take;
 use schemas::attributes::{Owner, ValueType, promoted_keys};
@@ -113,41 +115,43 @@ impl<const N: usize> Words<N> {
     }
 }
 
-/// Lists of one column: where each ends, and which rows have none.
+/// Lists of one column: where each ends.
 #[derive(Debug)]
 pub(crate) struct ListEnds {
     ends: Vec<i32>,
-    nulls: NullBufferBuilder,
 }
 
 impl ListEnds {
     pub(crate) fn new() -> ListEnds {
-        ListEnds { ends: vec![0], nulls: NullBufferBuilder::new(0) }
+        ListEnds { ends: vec![0] }
     }
 
-    /// Ends a row's list at `len` elements in all; a list of none is null.
-    pub(crate) fn push_or_null(&mut self, len: usize) {
-        let is_valid = self.ends.last() != Some(&(len as i32));
-        self.push(len, is_valid);
-    }
-
-    pub(crate) fn push(&mut self, len: usize, is_valid: bool) {
+    /// Ends a row's list at `len` elements in all.
+    #[inline]
+    pub(crate) fn push(&mut self, len: usize) {
         self.ends.push(len as i32);
-        self.nulls.append(is_valid);
     }
 
-    pub(crate) fn finish(mut self, elements: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    pub(crate) fn finish(
+        self,
+        elements: ArrayRef,
+        nulls: Option<NullBuffer>,
+    ) -> Result<ArrayRef, ArrowError> {
         let field = Field::new(c::LIST_ELEMENT, elements.data_type().clone(), false);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.ends));
-        Ok(Arc::new(ListArray::try_new(Arc::new(field), offsets, elements, self.nulls.finish())?))
+        Ok(Arc::new(ListArray::try_new(Arc::new(field), offsets, elements, nulls)?))
     }
 
+    /// A column of lists of structs; a list without an element is null.
     pub(crate) fn finish_structs(
         self,
         fields: Fields,
         columns: Vec<ArrayRef>,
     ) -> Result<ArrayRef, ArrowError> {
-        self.finish(Arc::new(StructArray::try_new(fields, columns, None)?))
+        let rows = self.ends.len() - 1;
+        let is_filled = |row| self.ends[row] < self.ends[row + 1];
+        let nulls = Some(NullBuffer::new(BooleanBuffer::collect_bool(rows, is_filled)));
+        self.finish(Arc::new(StructArray::try_new(fields, columns, None)?), nulls)
     }
 }
 
@@ -196,7 +200,7 @@ impl PromotedColumn {
                 column.append_nulls(row - column.len());
                 column.append_value(v);
             }
-            // Only values of the column's type are split off; see `attributes::fits`.
+            // Only values of the column's type are split off; see `KeyTable::split`.
             _ => debug_assert!(false, "value of another type in a promoted column"),
         }
     }

@@ -533,7 +533,7 @@ impl Events {
             self.attributes.push(event.json);
             self.dropped.push(event.dropped);
         }
-        self.ends.push_or_null(self.time.len());
+        self.ends.push(self.time.len());
     }
 
     fn finish(self, sealed: &Sealed) -> Result<ArrayRef, ArrowError> {
@@ -560,7 +560,7 @@ impl Links {
             self.dropped.push(link.dropped);
             self.flags.push(link.flags);
         }
-        self.ends.push_or_null(self.flags.len());
+        self.ends.push(self.flags.len());
     }
 
     fn finish(self, sealed: &Sealed) -> Result<ArrayRef, ArrowError> {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 use arrow_array::builder::{Float64Builder, Int32Builder, PrimitiveBuilder};
 use arrow_array::types::{
-    Float64Type, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type,
+    UInt64Type,
 };
+use arrow_buffer::NullBufferBuilder;
 use arrow_schema::ArrowError;
 use schemas::columns as c;
 use schemas::{Batch, Table};
@@ -309,15 +311,15 @@ impl Histograms {
             (c::SUM, Arc::new(self.sum.finish())),
             (c::MIN, Arc::new(self.min.finish())),
             (c::MAX, Arc::new(self.max.finish())),
-            (c::BOUNDS, self.bounds.ends.finish(array::<Float64Type>(self.bounds.values))?),
-            (c::BUCKET_COUNTS, self.bucket_counts.finish()?),
+            (c::BOUNDS, self.bounds.finish::<Float64Type>()?),
+            (c::BUCKET_COUNTS, self.bucket_counts.finish::<UInt64Type>()?),
             (c::SCALE, Arc::new(self.scale.finish())),
             (c::ZERO_COUNT, Arc::new(self.zero_count.finish())),
             (c::ZERO_THRESHOLD, Arc::new(self.zero_threshold.finish())),
             (c::POS_OFFSET, Arc::new(self.positive.offset.finish())),
-            (c::POS_COUNTS, self.positive.counts.finish()?),
+            (c::POS_COUNTS, self.positive.counts.finish::<UInt64Type>()?),
             (c::NEG_OFFSET, Arc::new(self.negative.offset.finish())),
-            (c::NEG_COUNTS, self.negative.counts.finish()?),
+            (c::NEG_COUNTS, self.negative.counts.finish::<UInt64Type>()?),
         ];
         self.head.finish(Table::MetricHistograms, own, request, headers)
     }
@@ -326,24 +328,24 @@ impl Histograms {
 /// A list of numbers a row.
 struct List<T> {
     ends: ListEnds,
+    nulls: NullBufferBuilder,
     values: Vec<T>,
 }
 
 impl<T: Copy> List<T> {
     fn new() -> List<T> {
-        List { ends: ListEnds::new(), values: Vec::new() }
+        List { ends: ListEnds::new(), nulls: NullBufferBuilder::new(0), values: Vec::new() }
     }
 
     /// An empty list and none at all differ.
     fn push(&mut self, list: Option<&Vec<T>>) {
         self.values.extend_from_slice(list.map_or(&[], |l| l.as_slice()));
-        self.ends.push(self.values.len(), list.is_some());
+        self.ends.push(self.values.len());
+        self.nulls.append(list.is_some());
     }
-}
 
-impl List<u64> {
-    fn finish(self) -> Result<ArrayRef, ArrowError> {
-        self.ends.finish(array::<UInt64Type>(self.values))
+    fn finish<A: ArrowPrimitiveType<Native = T>>(mut self) -> Result<ArrayRef, ArrowError> {
+        self.ends.finish(array::<A>(self.values), self.nulls.finish())
     }
 }
 
@@ -391,7 +393,7 @@ impl Summaries {
         self.sum.push(point.sum.unwrap_or_default());
         self.quantile.extend(point.quantiles.iter().map(|(quantile, _)| quantile));
         self.value.extend(point.quantiles.iter().map(|(_, value)| value));
-        self.ends.push_or_null(self.quantile.len());
+        self.ends.push(self.quantile.len());
         self.head.push(point, row, request);
     }
 

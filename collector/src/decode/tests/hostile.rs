@@ -9,7 +9,7 @@ use storage::Encoding;
 use super::differential::root;
 use super::generate::Generator;
 use super::{check_rejects, decode, rows};
-use crate::decode::wire::{begin_bytes, end_bytes, put_tag};
+use crate::decode::wire::{begin_bytes, end_bytes, put_tag, put_varint};
 use crate::rejects::Reason;
 
 fn body(signal: Signal, seed: u64) -> Vec<u8> {
@@ -206,6 +206,33 @@ fn broken_text_is_repaired_and_marked() {
         decode(Signal::Traces, Encoding::Protobuf, &[span(&keys), span(&keys)].concat()).unwrap();
     for row in rows(&decoded.batches) {
         assert_eq!((&*row["attributes_rest"], &*row["quality"]), ("{\"\u{fffd}\":\"2\"}", "33"));
+    }
+}
+
+fn varint_field(number: u32, value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_tag(&mut out, number, 0);
+    put_varint(&mut out, value);
+    out
+}
+
+/// What profiles and senders of before 2022 put into a request counts as absent, with a word to the
+/// client. Items 45 and 47 of the protocol's checklist.
+#[test]
+fn foreign_fields_are_skipped_and_told() {
+    let value_index = field(9, &[field(1, b"k"), field(2, &varint_field(8, 7))].concat());
+    let key_index = field(9, &[varint_field(3, 7), field(2, &field(1, b"v"))].concat());
+    let old_spans = field(1, &[field(2, &[]), field(1000, &field(2, b"old"))].concat());
+    for (what, body, rest, warning) in [
+        ("value", span(&value_index), r#"{"k":{"$empty":true}}"#, "1 records refer to a string"),
+        ("key", span(&key_index), r#"{"":"v"}"#, "1 records refer to a string table"),
+        ("old", [old_spans, span(&[])].concat(), "", "1 lists of the OTLP version before 2022"),
+    ] {
+        let decoded = decode(Signal::Traces, Encoding::Protobuf, &body).unwrap();
+        let row = &rows(&decoded.batches)[0];
+        let actual = row.get("attributes_rest").map_or("", |json| json);
+        assert_eq!((actual, row["quality"].as_str()), (rest, "0"), "{what}");
+        assert!(decoded.warnings[0].starts_with(warning), "{what}: {:?}", decoded.warnings);
     }
 }
 

@@ -215,8 +215,32 @@ fn metrics() {
         (exponential(r#""scale":0,"positive":{"offset":1020,"bucketCounts":[1,1,1,1,1]}"#), "exp_range 1"),
         (exponential(r#""scale":20,"negative":{"offset":2147483647,"bucketCounts":[1]}"#), "exp_range 1"),
         (r#"{"name":"m","summary":{"dataPoints":[{"timeUnixNano":"TIME","sum":"NaN","quantileValues":[{"quantile":0.5,"value":2}]}]}}"#.to_owned(), "kind=summary; sum=NaN; quantiles=[{quantile: 0.5, value: 2.0}]"),
+        // Item 46: kept with the metric, whatever is in it.
+        (r#"{"name":"m","metadata":[{"key":"prometheus.type","value":{"stringValue":"info"}},{"key":"b"}],"gauge":{"dataPoints":[{"timeUnixNano":"TIME","asInt":1}]}}"#.to_owned(), r#"metric_metadata={"b":{"$empty":true},"prometheus.type":"info"}; quality=0"#),
+        // Item 80: the overflow series of an SDK is a series.
+        (gauge(r#"{"timeUnixNano":"TIME","asInt":1,"attributes":[{"key":"otel.metric.overflow","value":{"boolValue":true}}]}"#), r#"value_int=1; attributes_rest={"otel.metric.overflow":true}; quality=0"#),
     ] {
         check(Signal::Metrics, &metric, expected);
+    }
+}
+
+/// Item 46: entity references are kept with their resource and never fail it.
+#[test]
+fn entity_references() {
+    for (refs, expected) in [
+        (
+            r#"[{"type":"service","idKeys":["service.name"],"schemaUrl":"u"}]"#,
+            r#"[{"description_keys":[],"id_keys":["service.name"],"schema_url":"u","type":"service"}]"#,
+        ),
+        ("[{}]", r#"[{"description_keys":[],"id_keys":[],"schema_url":"","type":""}]"#),
+        ("[]", "null"),
+    ] {
+        let request = format!(
+            r#"{{"resourceLogs":[{{"resource":{{"entityRefs":{refs}}},"scopeLogs":[{{"logRecords":[{{}}]}}]}}]}}"#
+        );
+        let decoded = decode(Signal::Logs, Encoding::Json, request.as_bytes()).unwrap();
+        let row = &rows(&decoded.batches)[0];
+        assert_eq!(row.get("resource_entity_refs").map_or("null", |json| json), expected, "{refs}");
     }
 }
 
