@@ -11,7 +11,7 @@ use schemas::attributes::{Owner, ValueType, promoted_index, promoted_keys};
 use schemas::columns::quality;
 use schemas::type_bits;
 
-use super::text::{repair, write_json};
+use super::text::{is_same, repair, write_json};
 use super::value::{self, Value, read_key_value};
 use super::wire::{put_tag, put_varint};
 use super::{Bad, Limits};
@@ -216,9 +216,10 @@ impl KeyTable {
             Some(before) => self.keys[before as usize].next,
             None => self.first,
         };
-        let rest = key_value.strip_prefix(&*self.keys.get(guess as usize)?.wire)?;
+        let wire = &*self.keys.get(guess as usize)?.wire;
+        let (head, rest) = key_value.split_at_checked(wire.len())?;
         let [len @ 0..0x80, value @ ..] = rest else { return None };
-        (value.len() == usize::from(*len)).then_some((guess, value))
+        (value.len() == usize::from(*len) && is_same(head, wire)).then_some((guess, value))
     }
 
     /// Reads any other KeyValue message, and remembers its key for the next record.

@@ -122,9 +122,11 @@ impl<'a> Log<'a> {
         let mut fields = Fields::new(message);
         while let Some(field) = fields.next()? {
             match field {
-                (6, Field::Bytes(kv)) => {
+                (6, Field::Bytes(mut kv)) => loop {
                     self.attributes.push(&mut keys.record, kv, limits, &mut self.bits)?;
-                }
+                    let Some(next) = fields.next_short::<6>() else { break };
+                    kv = next;
+                },
                 (1, Field::Fixed64(v)) => self.sent.time_ns = v,
                 (2, Field::Varint(v)) => self.sent.severity_number = v as i32,
                 (3, Field::Bytes(text)) => self.sent.severity_text = text,

@@ -153,9 +153,11 @@ impl<'a> Span<'a> {
         let mut status = None;
         while let Some(field) = fields.next()? {
             match field {
-                (9, Field::Bytes(kv)) => {
+                (9, Field::Bytes(mut kv)) => loop {
                     self.attributes.push(&mut keys.record, kv, limits, &mut self.bits)?;
-                }
+                    let Some(next) = fields.next_short::<9>() else { break };
+                    kv = next;
+                },
                 (1, Field::Bytes(id)) => self.sent.trace_id = id,
                 (2, Field::Bytes(id)) => self.sent.span_id = id,
                 (3, Field::Bytes(text)) => self.sent.trace_state = text,

@@ -11,7 +11,7 @@ use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer
 use arrow_schema::ArrowError;
 use arrow_select::take::take;
 
-use super::text::repair;
+use super::text::{is_same, repair};
 
 /// Number of a text in its block.
 pub(crate) type TextId = u32;
@@ -121,7 +121,8 @@ impl TextBlock {
         let id = *self.recent.get(place)?;
         let known = id as usize;
         let (from, to) = (*self.starts.get(known)? as usize, *self.starts.get(known + 1)? as usize);
-        (self.bytes.get(from..to)? == text).then_some(id)
+        let known = self.bytes.get(from..to)?;
+        (known.len() == text.len() && is_same(known, text)).then_some(id)
     }
 
     fn end(&mut self, place: usize) -> TextId {

@@ -71,6 +71,19 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The next field if it is this number's again, as the members of a list are, and its message
+    /// short.
+    #[inline(always)]
+    pub(crate) fn next_short<const NUMBER: u8>(&mut self) -> Option<&'a [u8]> {
+        let [tag, len @ 0..0x80, rest @ ..] = self.rest else { return None };
+        if *tag != NUMBER << 3 | 2 {
+            return None;
+        }
+        let (bytes, rest) = rest.split_at_checked(usize::from(*len))?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
     #[inline(always)]
     fn tag(&mut self) -> Result<(u32, u64), Wire> {
         // Numbers up to 15 in one byte, what nearly all fields have.
