@@ -109,10 +109,10 @@ fn write_thousandths(out: &mut Vec<u8>, thousandths: i64) {
     let decimals = (thousandths % 1000).unsigned_abs() as u16;
     let digit = |unit| b'0' + (decimals / unit % 10) as u8;
     out.extend_from_slice(&[b'.', digit(100)]);
-    if decimals % 100 != 0 {
+    if !decimals.is_multiple_of(100) {
         out.push(digit(10));
     }
-    if decimals % 10 != 0 {
+    if !decimals.is_multiple_of(10) {
         out.push(digit(1));
     }
 }
