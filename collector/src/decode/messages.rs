@@ -181,11 +181,11 @@ messages! {
         one "name" 1 String; one "version" 2 String; many "attributes" 3 Nested(&KEY_VALUE);
         one "droppedAttributesCount" 4 Uint32;
     }
-    KEY_VALUE Part { one "key" 1 String; one "value" 2 Nested(&ANY_VALUE); }
+    KEY_VALUE Part { one "key" 1 String; one "value" 2 Nested(&ANY_VALUE); one "keyStrindex" 3 Int64; }
     ANY_VALUE Part {
         either "stringValue" 1 String; either "boolValue" 2 Bool; either "intValue" 3 Int64;
         either "doubleValue" 4 Double; either "arrayValue" 5 Nested(&ARRAY); either "kvlistValue" 6 Nested(&MAP);
-        either "bytesValue" 7 Bytes;
+        either "bytesValue" 7 Bytes; either "stringValueStrindex" 8 Int64;
     }
     ARRAY Part { many "values" 1 Nested(&ANY_VALUE); }
     MAP Part { many "values" 1 Nested(&KEY_VALUE); }

@@ -39,7 +39,10 @@ impl<'a> Sink<'a> for Metrics<'a> {
     }
 
     fn count(record: &[u8]) -> u32 {
-        Metric::read(record).map_or(1, |metric| metric.points.len() as u32)
+        match Metric::read(record) {
+            Err(Wire::Merge) => merged(&messages::METRIC, record).map_or(1, |once| points(&once)),
+            _ => points(record),
+        }
     }
 
     fn push(&mut self, request: &mut Request<'a, '_>, record: &'a [u8], context: u32) {
@@ -74,11 +77,15 @@ impl Metrics<'_> {
     }
 }
 
+/// How many records a metric counts for when it is left out: its points, or itself without any.
+fn points(record: &[u8]) -> u32 {
+    Metric::read(record).map_or(1, |metric| metric.points.len().max(1) as u32)
+}
+
 #[cold]
 fn reject_metric(request: &mut Request<'_, '_>, bad: Bad, record: &[u8]) {
-    let metric = Metric::read(record).unwrap_or_default();
-    let points = metric.points.len().max(1) as u32;
-    request.reject(bad, record, points, || format!("metric {}", excerpt(metric.name)));
+    let name = Metric::read(record).unwrap_or_default().name;
+    request.reject(bad, record, points(record), || format!("metric {}", excerpt(name)));
 }
 
 /// Appends all points of a metric. An error concerns the metric as a whole; a point that is no good

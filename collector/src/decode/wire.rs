@@ -149,7 +149,8 @@ impl<'a> Fields<'a> {
 }
 
 const NUMBER_MAX: u32 = 0x1FFF_FFFF;
-const GROUP_DEPTH_MAX: usize = 64;
+/// As deep as prost follows.
+const GROUP_DEPTH_MAX: usize = 100;
 
 /// Reads one varint off the front. Over-long forms of small values are legal.
 #[inline(always)]

@@ -1,5 +1,6 @@
 //! Broken and hostile bytes: never a panic, damage stays where it is, nothing grows without bound.
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -110,6 +111,48 @@ fn broken_records_cost_themselves_broken_envelopes_the_request() {
     let decoded = decode(Signal::Traces, Encoding::Protobuf, &mixed).unwrap();
     assert_eq!(decoded.accepted, 2);
     check_rejects(&decoded, &[(Reason::Malformed, 1)]);
+}
+
+#[test]
+fn groups_are_skipped_as_deep_as_prost_follows() {
+    for levels in [1, 64, 65, 100, 101, 1_000] {
+        let body = [vec![0x7B; levels], vec![0x7C; levels]].concat();
+        let expected = ExportTraceServiceRequest::decode(body.as_slice()).is_ok();
+        let actual = decode(Signal::Traces, Encoding::Protobuf, &body).is_ok();
+        assert_eq!(actual, expected, "{levels}");
+    }
+}
+
+#[test]
+fn a_rejected_resource_costs_every_point_of_its_metrics() {
+    let key = field(1, &[field(1, &[b'k'; 257]), field(2, &field(1, b"v"))].concat());
+    let gauge = field(5, &field(1, &fixed64(3, super::TIME_NS)));
+    let cases: [(&str, Vec<u8>, u32); 4] = [
+        ("one point", gauge.clone(), 1),
+        ("two points in two occurrences", [gauge.clone(), gauge].concat(), 2),
+        ("no data", vec![], 1),
+        ("broken", vec![0x0D], 1),
+    ];
+    for (what, metric, expected) in cases {
+        let below = field(2, &field(2, &metric));
+        let body = field(1, &[field(1, &key), below].concat());
+        let decoded = decode(Signal::Metrics, Encoding::Protobuf, &body).unwrap();
+        assert_eq!(decoded.rejects.total(), u64::from(expected), "{what}");
+        check_rejects(&decoded, &[(Reason::RecordTooLarge, expected)]);
+    }
+}
+
+#[test]
+fn a_reference_into_a_string_table_replaces_the_list_before_it() {
+    let list = |text| field(5, &field(1, &field(1, text)));
+    let value = [list(b"a"), vec![0x40, 1], list(b"b")].concat();
+    let attribute = field(9, &[field(1, b"k"), field(2, &value)].concat());
+    // A status that comes twice makes the whole span be merged first.
+    for status in [vec![], [field(15, &[]), field(15, &[])].concat()] {
+        let body = span(&[attribute.as_slice(), &status].concat());
+        let decoded = decode(Signal::Traces, Encoding::Protobuf, &body).unwrap();
+        assert_eq!(rows(&decoded.batches)[0]["attributes_rest"], r#"{"k":["b"]}"#);
+    }
 }
 
 #[test]

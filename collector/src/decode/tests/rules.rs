@@ -303,6 +303,18 @@ fn envelopes() {
 }
 
 #[test]
+fn references_into_a_string_table_are_told_of() {
+    for attribute in [r#"{"keyStrindex":1}"#, r#"{"value":{"stringValueStrindex":1}}"#] {
+        let request = format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{{IDS},"attributes":[{attribute}]}}]}}]}}]}}"#
+        );
+        let decoded = decode(Signal::Traces, Encoding::Json, request.as_bytes()).unwrap();
+        assert_eq!(rows(&decoded.batches)[0]["attributes_rest"], r#"{"":{"$empty":true}}"#);
+        assert!(decoded.warnings[0].contains("string table"), "{:?}", decoded.warnings);
+    }
+}
+
+#[test]
 fn a_reject_names_the_field_of_the_record() {
     let request = format!(
         r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{{IDS}}},{{"kind":"SPAN_KIND_SERVER"}}]}}]}}]}}"#
