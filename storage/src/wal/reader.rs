@@ -106,8 +106,14 @@ impl Reader {
 
     /// The sequence of the frame at a place that looks like one, while the budget lasts.
     fn candidate(&mut self, at: usize) -> Option<u64> {
-        let fields = Header::fields(self.bytes.get(at..)?.first_chunk()?)?;
-        self.search_budget_bytes = self.search_budget_bytes.checked_sub(fields.frame_bytes())?;
+        let rest = self.bytes.get(at..)?;
+        let fields = Header::fields(rest.first_chunk()?)?;
+        // Whoever claims more than there is costs nothing: it is no frame, and not checksummed.
+        let claimed_bytes = HEADER_BYTES + fields.payload_bytes as usize;
+        if claimed_bytes > rest.len() {
+            return None;
+        }
+        self.search_budget_bytes = self.search_budget_bytes.checked_sub(claimed_bytes)?;
         self.frame_at(at).map(|raw| raw.header.seq)
     }
 }
