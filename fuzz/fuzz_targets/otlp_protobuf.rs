@@ -20,8 +20,8 @@ thread_local! {
 
 fuzz_target!(|data: &[u8]| {
     let Some((signal, body)) = fuzz::split(data) else { return };
-    let decoded = LEARNED
-        .with_borrow_mut(|learned| fuzz::decode(learned, signal, Encoding::Protobuf, body));
+    let decoded =
+        LEARNED.with_borrow_mut(|learned| fuzz::decode(learned, signal, Encoding::Protobuf, body));
     if let Some(request) = Request::read(signal, body) {
         let decoded = decoded.expect("prost accepts these bytes");
         let (sent, metrics_without_points) = records::sent(&request);

@@ -153,7 +153,9 @@ fn cell(column: &dyn Array, row: usize) -> String {
     match column.data_type() {
         DataType::FixedSizeBinary(_) => hex(column.as_fixed_size_binary().value(row)),
         DataType::Utf8View => column.as_string_view().value(row).to_owned(),
-        DataType::Timestamp(..) => column.as_primitive::<TimestampNanosecondType>().value(row).to_string(),
+        DataType::Timestamp(..) => {
+            column.as_primitive::<TimestampNanosecondType>().value(row).to_string()
+        }
         DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::Int32 => column.as_primitive::<Int32Type>().value(row).to_string(),
         DataType::UInt64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
@@ -350,9 +352,9 @@ impl Points {
             Some(Data::Gauge(gauge)) => self.points.extend(
                 gauge.data_points.iter().map(|p| number(head!("gauge", p), p.flags, p.value)),
             ),
-            Some(Data::Sum(sum)) => self.points.extend(
-                sum.data_points.iter().map(|p| number(head!("sum", p), p.flags, p.value)),
-            ),
+            Some(Data::Sum(sum)) => self
+                .points
+                .extend(sum.data_points.iter().map(|p| number(head!("sum", p), p.flags, p.value))),
             Some(Data::Histogram(histogram)) => {
                 self.histograms.extend(histogram.data_points.iter().map(|p| {
                     let mut cells = head!("histogram", p);
