@@ -1,8 +1,9 @@
 //! Records as text, once from prost's messages and once from stored rows, to be compared.
 //!
 //! One record is one list of cells; what is not sent and what is null are both an empty cell.
-//! Attributes are left out: their order and repetition are a matter of tests with an oracle.
+//! Of attributes only keys and types are compared; their values are a matter of tests with an oracle.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -13,7 +14,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, number_data_point};
@@ -21,7 +22,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use schemas::columns as c;
 use schemas::ids::hex;
-use schemas::{Batch, Table};
+use schemas::{Batch, KeyFacts, KeySet, Keys, Table, type_bits};
 
 use crate::RECEIVED_NS;
 use crate::request::Request;
@@ -29,11 +30,38 @@ use crate::request::Request;
 /// Cells of one record.
 pub type Record = Vec<String>;
 
-/// The records of one table.
+/// The records of one table, and the keys of their attributes.
 #[derive(Debug)]
 pub struct Records {
     pub table: Table,
     pub records: Vec<Record>,
+    pub keys: Keys,
+}
+
+impl Records {
+    fn new(table: Table) -> Records {
+        Records { table, records: Vec::new(), keys: Keys::default() }
+    }
+
+    fn push(&mut self, cells: Record, from: &Origin<'_>, attributes: &[KeyValue]) {
+        self.records.push(cells);
+        let resource = from.resource.map_or(&[][..], |resource| &resource.attributes);
+        let scope = from.scope.map_or(&[][..], |scope| &scope.attributes);
+        add_keys(&mut self.keys.resource, resource);
+        add_keys(&mut self.keys.scope, scope);
+        add_keys(&mut self.keys.record, attributes);
+    }
+}
+
+/// Adds a row with these attributes. Of equal keys the last one counts.
+fn add_keys(set: &mut KeySet, attributes: &[KeyValue]) {
+    let last: BTreeMap<_, _> = attributes.iter().map(|kv| (&kv.key, kv.value.as_ref())).collect();
+    for (key, value) in last {
+        let name = value.map_or("empty", |value| body(value).0);
+        let known = type_bits::NAMES.iter().find(|(_, known)| *known == name);
+        let types = known.map_or(0, |(bit, _)| *bit);
+        set.entry(key.clone()).or_default().merge(KeyFacts { types, rows: 1 });
+    }
 }
 
 const SPANS: [&str; 20] = [
@@ -138,7 +166,7 @@ pub fn stored(batch: &Batch) -> Records {
         }
         cells
     });
-    Records { table: batch.table, records: records.collect() }
+    Records { table: batch.table, records: records.collect(), keys: batch.keys.clone() }
 }
 
 fn column(batch: &Batch, name: &str) -> Arc<dyn Array> {
@@ -188,51 +216,71 @@ pub fn text(rows: &RecordBatch) -> Vec<String> {
 pub fn sent(request: &Request) -> (Vec<Records>, u64) {
     match request {
         Request::Traces(request) => {
-            let mut records = Vec::new();
+            let mut spans = Records::new(Table::Spans);
             for r in &request.resource_spans {
                 for s in &r.scope_spans {
-                    let head = head(&r.resource, &r.schema_url, &s.scope, &s.schema_url);
-                    records.extend(s.spans.iter().map(|one| span(head.clone(), one)));
+                    let from = Origin::new(&r.resource, &r.schema_url, &s.scope, &s.schema_url);
+                    s.spans.iter().for_each(|one| {
+                        spans.push(span(from.cells(), one), &from, &one.attributes);
+                    });
                 }
             }
-            (vec![Records { table: Table::Spans, records }], 0)
+            (vec![spans], 0)
         }
         Request::Logs(request) => {
-            let mut records = Vec::new();
+            let mut logs = Records::new(Table::Logs);
             for r in &request.resource_logs {
                 for s in &r.scope_logs {
-                    let head = head(&r.resource, &r.schema_url, &s.scope, &s.schema_url);
-                    records.extend(s.log_records.iter().map(|one| log(head.clone(), one)));
+                    let from = Origin::new(&r.resource, &r.schema_url, &s.scope, &s.schema_url);
+                    s.log_records.iter().for_each(|one| {
+                        logs.push(log(from.cells(), one), &from, &one.attributes);
+                    });
                 }
             }
-            (vec![Records { table: Table::Logs, records }], 0)
+            (vec![logs], 0)
         }
         Request::Metrics(request) => {
-            let scopes = request.resource_metrics.iter().flat_map(|r| &r.scope_metrics);
-            let mut points = Points::default();
-            scopes.flat_map(|s| &s.metrics).for_each(|metric| points.add(metric));
-            points.finish()
+            let mut points = Points::new();
+            for r in &request.resource_metrics {
+                for s in &r.scope_metrics {
+                    let from = Origin::new(&r.resource, &r.schema_url, &s.scope, &s.schema_url);
+                    s.metrics.iter().for_each(|metric| points.add(metric, &from));
+                }
+            }
+            (vec![points.points, points.histograms, points.summaries], points.without_points)
         }
     }
 }
 
-/// The cells of resource and scope.
-fn head(
-    resource: &Option<Resource>,
-    resource_url: &str,
-    scope: &Option<InstrumentationScope>,
-    scope_url: &str,
-) -> Record {
-    let scope = scope.clone().unwrap_or_default();
-    let resource_dropped = resource.as_ref().map_or(0, |r| r.dropped_attributes_count);
-    vec![
-        resource_url.to_owned(),
-        resource_dropped.to_string(),
-        scope.name,
-        scope.version,
-        scope_url.to_owned(),
-        scope.dropped_attributes_count.to_string(),
-    ]
+/// Resource and scope of a record.
+struct Origin<'a> {
+    resource: Option<&'a Resource>,
+    resource_url: &'a str,
+    scope: Option<&'a InstrumentationScope>,
+    scope_url: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    fn new(
+        resource: &'a Option<Resource>,
+        resource_url: &'a str,
+        scope: &'a Option<InstrumentationScope>,
+        scope_url: &'a str,
+    ) -> Origin<'a> {
+        Origin { resource: resource.as_ref(), resource_url, scope: scope.as_ref(), scope_url }
+    }
+
+    fn cells(&self) -> Record {
+        let scope = self.scope.cloned().unwrap_or_default();
+        vec![
+            self.resource_url.to_owned(),
+            self.resource.map_or(0, |r| r.dropped_attributes_count).to_string(),
+            scope.name,
+            scope.version,
+            self.scope_url.to_owned(),
+            scope.dropped_attributes_count.to_string(),
+        ]
+    }
 }
 
 /// An id as it is stored: none unless it has its length and is not all zero.
@@ -296,7 +344,7 @@ fn log(mut cells: Record, log: &LogRecord) -> Record {
     cells
 }
 
-/// A body's type, and its text if it is one.
+/// A value's type, and its text if it is one.
 fn body(body: &AnyValue) -> (&'static str, &str) {
     match &body.value {
         Some(Value::StringValue(text)) => ("string", text),
@@ -312,77 +360,99 @@ fn body(body: &AnyValue) -> (&'static str, &str) {
 }
 
 /// Data points by table.
-#[derive(Default)]
 struct Points {
-    points: Vec<Record>,
-    histograms: Vec<Record>,
-    summaries: Vec<Record>,
+    points: Records,
+    histograms: Records,
+    summaries: Records,
     without_points: u64,
 }
 
 impl Points {
-    fn finish(self) -> (Vec<Records>, u64) {
-        let tables = vec![
-            Records { table: Table::MetricPoints, records: self.points },
-            Records { table: Table::MetricHistograms, records: self.histograms },
-            Records { table: Table::MetricSummaries, records: self.summaries },
-        ];
-        (tables, self.without_points)
+    fn new() -> Points {
+        Points {
+            points: Records::new(Table::MetricPoints),
+            histograms: Records::new(Table::MetricHistograms),
+            summaries: Records::new(Table::MetricSummaries),
+            without_points: 0,
+        }
     }
 
     fn count(&self) -> usize {
-        self.points.len() + self.histograms.len() + self.summaries.len()
+        let tables = [&self.points, &self.histograms, &self.summaries];
+        tables.iter().map(|table| table.records.len()).sum()
     }
 
-    fn add(&mut self, metric: &Metric) {
+    fn add(&mut self, metric: &Metric, from: &Origin<'_>) {
         let before = self.count();
-        let head = |kind: &str, start: u64, time: u64, flags: u32| -> Record {
-            let metric = [&metric.name, &metric.unit, &metric.description].map(String::clone);
-            let own = [kind.to_owned(), unless_zero(start), time.to_string(), flags.to_string()];
-            metric.into_iter().chain(own).collect()
-        };
         macro_rules! head {
             ($kind:literal, $p:ident) => {
-                head($kind, $p.start_time_unix_nano, $p.time_unix_nano, $p.flags)
+                head(metric, $kind, [$p.start_time_unix_nano, $p.time_unix_nano], $p.flags)
             };
         }
-        let optional = |value: Option<f64>| value.map(float).unwrap_or_default();
         match &metric.data {
             None => {}
-            Some(Data::Gauge(gauge)) => self.points.extend(
-                gauge.data_points.iter().map(|p| number(head!("gauge", p), p.flags, p.value)),
-            ),
-            Some(Data::Sum(sum)) => self
-                .points
-                .extend(sum.data_points.iter().map(|p| number(head!("sum", p), p.flags, p.value))),
+            Some(Data::Gauge(gauge)) => {
+                for p in &gauge.data_points {
+                    let cells = number(head!("gauge", p), p.flags, p.value);
+                    self.points.push(cells, from, &p.attributes);
+                }
+            }
+            Some(Data::Sum(sum)) => {
+                for p in &sum.data_points {
+                    let cells = number(head!("sum", p), p.flags, p.value);
+                    self.points.push(cells, from, &p.attributes);
+                }
+            }
             Some(Data::Histogram(histogram)) => {
-                self.histograms.extend(histogram.data_points.iter().map(|p| {
-                    let mut cells = head!("histogram", p);
-                    cells.extend([p.count.to_string()]);
-                    cells.extend([p.sum, p.min, p.max].map(optional));
-                    cells.push(String::new());
-                    cells
-                }));
+                for p in &histogram.data_points {
+                    let (head, scale) = (head!("histogram", p), String::new());
+                    let cells = distribution(head, p.count, [p.sum, p.min, p.max], scale);
+                    self.histograms.push(cells, from, &p.attributes);
+                }
             }
             Some(Data::ExponentialHistogram(histogram)) => {
-                self.histograms.extend(histogram.data_points.iter().map(|p| {
-                    let mut cells = head!("exponential_histogram", p);
-                    cells.extend([p.count.to_string()]);
-                    cells.extend([p.sum, p.min, p.max].map(optional));
-                    cells.push(p.scale.to_string());
-                    cells
-                }));
+                for p in &histogram.data_points {
+                    let (head, scale) = (head!("exponential_histogram", p), p.scale.to_string());
+                    let cells = distribution(head, p.count, [p.sum, p.min, p.max], scale);
+                    self.histograms.push(cells, from, &p.attributes);
+                }
             }
             Some(Data::Summary(summary)) => {
-                self.summaries.extend(summary.data_points.iter().map(|p| {
+                for p in &summary.data_points {
                     let mut cells = head!("summary", p);
                     cells.extend([p.count.to_string(), float(p.sum)]);
-                    cells
-                }));
+                    self.summaries.push(cells, from, &p.attributes);
+                }
             }
         }
         self.without_points += u64::from(self.count() == before);
     }
+}
+
+/// The cells that points of all kinds have.
+fn head(metric: &Metric, kind: &str, [start, time]: [u64; 2], flags: u32) -> Record {
+    vec![
+        metric.name.clone(),
+        metric.unit.clone(),
+        metric.description.clone(),
+        kind.to_owned(),
+        unless_zero(start),
+        time.to_string(),
+        flags.to_string(),
+    ]
+}
+
+/// The cells of a histogram.
+fn distribution(
+    mut cells: Record,
+    count: u64,
+    optional: [Option<f64>; 3],
+    scale: String,
+) -> Record {
+    cells.push(count.to_string());
+    cells.extend(optional.map(|value| value.map(float).unwrap_or_default()));
+    cells.push(scale);
+    cells
 }
 
 /// The cells of a number, which means nothing with the flag "no recorded value".
