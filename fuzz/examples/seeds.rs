@@ -1,4 +1,4 @@
-//! Writes small valid requests of every kind to `corpus/`, as a beginning for the OTLP targets.
+//! Writes small inputs to `corpus/` to begin with: requests of every kind, frames of a log.
 //!
 //! Run from `fuzz/`: `cargo run --example seeds`.
 
@@ -14,9 +14,11 @@ const SEEDS: u64 = 60;
 
 fn main() -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for target in ["otlp_protobuf", "otlp_json"] {
+    for target in ["otlp_protobuf", "otlp_json", "wal_reader"] {
         fs::create_dir_all(corpus.join(target))?;
     }
+    let frames = [frame(1, b"one"), frame(2, b"another"), frame(3, &[b'x'; 30])].concat();
+    fs::write(corpus.join("wal_reader/frames"), frames)?;
     for seed in 0..SEEDS {
         let options = Options { resources: 2, records: 2, attributes: 4, ..Options::wild() };
         let mut generator = Generator::new(seed, options);
@@ -40,4 +42,17 @@ fn main() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A frame of `docs/format/wal.md`; the target itself puts in a checksum that holds.
+fn frame(seq: u64, payload: &[u8]) -> Vec<u8> {
+    let mut frame = [&b"OTWF"[..], &[1, 0, 0, 0], &(payload.len() as u32).to_le_bytes()].concat();
+    frame.extend([0; 4]);
+    frame.extend(seq.to_le_bytes());
+    frame.extend([0; 8]);
+    frame.extend([1, 1, 0, 0]);
+    frame.resize(64, 0);
+    frame.extend_from_slice(payload);
+    frame.resize(frame.len().next_multiple_of(8), 0);
+    frame
 }

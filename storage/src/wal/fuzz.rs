@@ -37,14 +37,15 @@ pub(crate) fn read_as_segment(data: &[u8]) {
 pub(crate) fn read_damaged(data: &[u8]) {
     let mut input = Input(data);
     let frames: Vec<_> = (1..=u64::from(input.byte() % 16)).map(|seq| input.frame(seq)).collect();
-    let (whole, places) = written(&frames);
+    let uuid = secret(data);
+    let (whole, places) = written(&frames, Seed::new(&uuid));
     let bytes = input.damage(whole.clone());
     let is_intact = |place: &Range<usize>| bytes[place.clone()] == whole[place.clone()];
     let intact: Vec<u64> =
         (1..).zip(&places).filter(|(_, place)| is_intact(place)).map(|(seq, _)| seq).collect();
     let before_damage = (1..).zip(&intact).take_while(|(seq, kept)| seq == *kept).count();
     let mut found = Vec::new();
-    for one in Reader::new(Bytes::from(bytes.clone()), &SEGMENT, 1) {
+    for one in Reader::new(Bytes::from(bytes.clone()), &uuid, 1) {
         let Found::Frame(raw) = one else { continue };
         let (header, payload) = &frames[raw.header.seq as usize - 1];
         assert_eq!((&raw.header, &raw.stored[..]), (header, *payload));
@@ -57,16 +58,24 @@ pub(crate) fn read_damaged(data: &[u8]) {
     }
 }
 
+/// The uuid of a segment: random, so that nobody can send a payload with a valid frame in it. A
+/// constant one the fuzzer learns to forge.
+fn secret(data: &[u8]) -> [u8; 16] {
+    let mut uuid = [0; 16];
+    blake3::Hasher::new().update(data).finalize_xof().fill(&mut uuid);
+    uuid
+}
+
 /// Damaged frames that the reader's budget suffices for, whatever lengths they claim.
 const DAMAGED_MAX: usize = 3;
 
 /// A segment of these frames, and where each lies, without its padding.
-fn written(frames: &[(Header, &[u8])]) -> (Vec<u8>, Vec<Range<usize>>) {
+fn written(frames: &[(Header, &[u8])], seed: Seed) -> (Vec<u8>, Vec<Range<usize>>) {
     let mut bytes = vec![0; segment::HEADER_BYTES];
     let mut places = Vec::new();
     for (header, payload) in frames {
         let start = bytes.len();
-        bytes.extend_from_slice(&header.encode(Seed::new(&SEGMENT), payload).0);
+        bytes.extend_from_slice(&header.encode(seed, payload).0);
         bytes.extend_from_slice(payload);
         places.push(start..bytes.len());
         bytes.resize(bytes.len().next_multiple_of(frame::ALIGNMENT), 0);
