@@ -117,7 +117,7 @@ fn buffers(snapshot: &Snapshot, stats: &StoreStats) -> Rows {
     ]);
     for table in Table::ALL {
         let live = snapshot.live(table);
-        let live_bytes = live.iter().map(|b| b.rows.get_array_memory_size() as u64);
+        let live_bytes = live.iter().map(|b| storage::memory_bytes(&b.rows) as u64);
         rows.text(Some(table.name()));
         rows.int(Some(live.iter().map(|b| b.rows.num_rows() as u64).sum::<u64>()));
         rows.int(Some(live_bytes.sum::<u64>()));

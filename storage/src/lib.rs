@@ -42,6 +42,7 @@ pub use error::StorageError;
 pub use keys::AttributeKey;
 pub use order::sort_rows;
 pub use request::{Append, Appended, Encoding, Fingerprint, Replay, Replayed};
+pub use rows::memory_bytes;
 pub use snapshot::{DataLoss, Snapshot};
 pub use stats::StoreStats;
 pub use store::Store;

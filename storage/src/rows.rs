@@ -194,7 +194,7 @@ fn recent_slot(text: &[u8]) -> usize {
 }
 
 /// Bytes that rows keep alive. Buffers that columns share, as text buffers are, count once.
-pub(crate) fn memory_bytes(rows: &RecordBatch) -> usize {
+pub fn memory_bytes(rows: &RecordBatch) -> usize {
     let mut shared = Vec::new();
     rows.columns().iter().map(|column| array_bytes(column, &mut shared)).sum()
 }

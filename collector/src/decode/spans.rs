@@ -247,8 +247,8 @@ impl<'a> Span<'a> {
     fn ids(&self) -> Result<([u8; 16], [u8; 8]), Bad> {
         let Sent { trace_id, span_id, .. } = self.sent;
         Ok((
-            id(trace_id).ok_or_else(|| bad_id(Reason::BadTraceId, "trace_id", trace_id, 16))?,
-            id(span_id).ok_or_else(|| bad_id(Reason::BadSpanId, "span_id", span_id, 8))?,
+            id(trace_id).ok_or_else(|| bad_id(Reason::BadTraceId, c::TRACE_ID, trace_id, 16))?,
+            id(span_id).ok_or_else(|| bad_id(Reason::BadSpanId, c::SPAN_ID, span_id, 8))?,
         ))
     }
 
