@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn random_bytes_break_no_promise() {
-    for seed in 0..20_000 {
+    for seed in 0..4_000 {
         let mut random = StdRng::seed_from_u64(seed);
         let mut data = vec![0; random.random_range(0..600)];
         random.fill(&mut data[..]);
