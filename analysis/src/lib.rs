@@ -1,0 +1,17 @@
+//! What the spans of a trace say: where its time went, who called whom, where its errors began.
+//!
+//! [`kernel::Kernel`] takes the spans of one trace and says for each what is not written in it: its
+//! place in the tree, its own time, its share of the critical path, whom it called, which part it
+//! had in an error. It is a pure function: no IO, no clock, no randomness, and the order of the
+//! input changes nothing.
+#![warn(missing_docs)]
+
+pub mod facts;
+pub mod kernel;
+pub mod span;
+pub mod symbols;
+
+pub use facts::{Category, Edge, EdgeKind, ErrorRole, NodeKind, SpanFacts, TraceFacts};
+pub use kernel::Kernel;
+pub use span::{Kind, Link, Span, Status, Target};
+pub use symbols::{Symbol, Symbols};
