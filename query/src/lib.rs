@@ -15,6 +15,7 @@ mod limits;
 pub mod server;
 mod system;
 mod table;
+mod traces;
 
 #[cfg(test)]
 mod tests;

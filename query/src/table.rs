@@ -30,11 +30,13 @@ use parking_lot::Mutex;
 use schemas::Table;
 use schemas::attributes::{Owner, promoted_keys};
 use schemas::columns as c;
+use schemas::derived::span_fact;
 use schemas::semantic::semantic;
 use storage::{DataFile, Snapshot};
 
 use crate::attributes::VirtualColumn;
 use crate::attributes::adapter::AttributeAdapterFactory;
+use crate::traces;
 pub(crate) use scan::SnapshotScanExec;
 
 /// Columns computed from stored ones, present as soon as a statement names them.
@@ -122,6 +124,18 @@ impl SnapshotTable {
         SnapshotTable { schema: Arc::new(Schema::new(fields)), ..self.clone() }
     }
 
+    /// The same table without derived columns, and with the given ones behind its own.
+    pub(crate) fn reading(&self, wanted: &[Field]) -> SnapshotTable {
+        let own = self.schema.fields().iter().filter(|f| !traces::is_fact(f));
+        let mut fields: Vec<Field> = own.map(|f| f.as_ref().clone()).collect();
+        for field in wanted {
+            if !fields.iter().any(|f| f.name() == field.name()) {
+                fields.push(field.clone());
+            }
+        }
+        SnapshotTable { schema: Arc::new(Schema::new(fields)), ..self.clone() }
+    }
+
     /// The schema of the file scan: visible columns, then hidden physical ones.
     fn file_schema(&self) -> SchemaRef {
         let mut fields: Vec<Field> =
@@ -185,6 +199,11 @@ impl TableProvider for SnapshotTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if self.table == Table::Spans
+            && let Some(plan) = traces::scan_spans(self, state, projection, filters).await?
+        {
+            return Ok(plan);
+        }
         let df_schema = DFSchema::try_from(Arc::clone(&self.schema))?;
         let predicate = conjunction(filters.to_vec())
             .map(|filter| state.create_physical_expr(filter, &df_schema))
@@ -233,6 +252,9 @@ fn hidden_fields(table: Table) -> Vec<Field> {
 pub(crate) fn named_field(table: Table, name: &str) -> Option<Field> {
     if let Some(computed) = Computed::of(table, name) {
         return Some(Field::new(name, computed.data_type(), true));
+    }
+    if let Some(fact) = span_fact(name).filter(|_| table == Table::Spans) {
+        return Some(fact.field());
     }
     let semantic = semantic(name).filter(|s| s.applies_to(table))?;
     Some(Field::new(name, semantic.value_type.data_type(), true))

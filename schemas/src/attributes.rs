@@ -163,6 +163,7 @@ pub const RESOURCE_KEYS: &[Promoted] = resource![
     "service.version",
     "deployment.environment.name",
     "deployment.environment",
+    "host.id",
     "host.name",
     "k8s.cluster.name",
     "k8s.namespace.name",

@@ -8,6 +8,7 @@
 pub mod attributes;
 mod batch;
 pub mod columns;
+pub mod derived;
 mod exemplars;
 pub mod ids;
 pub mod json;

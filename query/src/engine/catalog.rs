@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::system;
 use crate::table::{ScanContext, SnapshotTable};
+use crate::traces::TracesTable;
 
 /// The one catalog.
 pub(crate) const CATALOG: &str = "otlake";
@@ -21,6 +22,9 @@ pub(crate) const CATALOG: &str = "otlake";
 pub(crate) const MAIN: &str = "main";
 /// The schema of the system tables.
 pub(crate) const SYSTEM: &str = "system";
+
+/// One row a trace.
+const TRACES: &str = "traces";
 
 /// Catalog list, catalog and both schemas of one statement.
 #[derive(Clone, Debug)]
@@ -79,17 +83,21 @@ struct MainSchema(Arc<Inner>);
 impl SchemaProvider for MainSchema {
     fn table_names(&self) -> Vec<String> {
         let stored = Table::ALL.iter().map(|t| t.name());
-        stored.chain(system::MAIN_TABLES.iter().copied()).map(str::to_owned).collect()
+        let others = system::MAIN_TABLES.iter().copied().chain([TRACES]);
+        stored.chain(others).map(str::to_owned).collect()
     }
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         if let Some(table) = Table::from_name(name) {
             let context = Arc::clone(&self.0.context);
             return Ok(Some(Arc::new(SnapshotTable::new(table, context, &self.0.identifiers))));
         }
+        if name == TRACES {
+            return Ok(Some(Arc::new(TracesTable::traces(Arc::clone(&self.0.context)))));
+        }
         system::main_table(name, &self.0.info, &self.0.context.snapshot)
     }
     fn table_exist(&self, name: &str) -> bool {
-        Table::from_name(name).is_some() || system::MAIN_TABLES.contains(&name)
+        Table::from_name(name).is_some() || system::MAIN_TABLES.contains(&name) || name == TRACES
     }
 }
 

@@ -1,0 +1,184 @@
+//! The trace kernel as a part of a plan: from spans as stored to what each says of its trace.
+//!
+//! A scan of `spans` that is asked for a derived column (`critical_ns`, `peer`, `root_name` …) reads
+//! the columns of [`input`] beside those asked for, has them brought together by trace, and puts
+//! [`exec::TraceExec`] on top, which runs the kernel of `analysis` once a trace. A trace must be seen
+//! whole: conditions on the trace id go down to the files, conditions on times go down widened
+//! ([`range`]), all others stay above.
+
+mod exec;
+mod group;
+mod input;
+mod output;
+mod range;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_schema::{Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use schemas::Table;
+use schemas::columns as c;
+use schemas::derived::{SpanFact, TRACE_FACTS, TraceFact, span_fact};
+
+use crate::table::{ScanContext, SnapshotTable};
+use exec::TraceExec;
+use range::TraceRange;
+
+/// What a plan node gives for each trace.
+#[derive(Clone, Debug)]
+pub(crate) enum Shape {
+    /// A row a span.
+    Spans(Vec<Column>),
+    /// A row a trace.
+    Traces(Vec<TraceFact>),
+}
+
+/// A column of [`Shape::Spans`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Column {
+    /// The input's column of that index.
+    Given(usize),
+    /// What the kernel says.
+    Fact(SpanFact),
+}
+
+/// Whether a field of the table `spans` is one that the kernel fills.
+pub(crate) fn is_fact(field: &Field) -> bool {
+    span_fact(field.name()).is_some()
+}
+
+/// The scan of `spans` where the projection names derived columns; `None` where it names none.
+pub(crate) async fn scan_spans(
+    table: &SnapshotTable,
+    state: &dyn Session,
+    projection: Option<&Vec<usize>>,
+    filters: &[Expr],
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let schema = table.schema();
+    let projected = match projection {
+        Some(indices) => Arc::new(schema.project(indices)?),
+        None => Arc::clone(&schema),
+    };
+    if !projected.fields().iter().any(|f| is_fact(f)) {
+        return Ok(None);
+    }
+    let given: Vec<&Arc<Field>> = projected.fields().iter().filter(|f| !is_fact(f)).collect();
+    let base = Input::new(table, &given);
+    let column = |field: &Arc<Field>| match span_fact(field.name()) {
+        Some(derived) => Ok(Column::Fact(derived.fact)),
+        None => base.index_of(field.name()).map(Column::Given),
+    };
+    let columns = projected.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
+    base.plan(state, filters, Shape::Spans(columns), projected).await.map(Some)
+}
+
+/// What the kernel reads: a scan of `spans` with the columns of [`input`] and some others.
+struct Input {
+    table: SnapshotTable,
+    projection: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl Input {
+    fn new(table: &SnapshotTable, given: &[&Arc<Field>]) -> Input {
+        let table = table.reading(&input::fields());
+        let whole = table.schema();
+        let names: BTreeSet<&str> = input::fields()
+            .iter()
+            .filter_map(|f| whole.index_of(f.name()).ok())
+            .map(|i| whole.field(i).name().as_str())
+            .chain(given.iter().map(|f| f.name().as_str()))
+            .collect();
+        let projection: Vec<usize> = (0..whole.fields().len())
+            .filter(|&i| names.contains(whole.field(i).name().as_str()))
+            .collect();
+        let fields: Vec<Arc<Field>> =
+            projection.iter().map(|&i| Arc::clone(&whole.fields()[i])).collect();
+        Input { projection, schema: Arc::new(Schema::new(fields)), table }
+    }
+
+    fn index_of(&self, name: &str) -> Result<usize> {
+        Ok(self.schema.index_of(name)?)
+    }
+
+    async fn plan(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+        shape: Shape,
+        schema: SchemaRef,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let range = TraceRange::of(filters);
+        let pushed = range.pushed(filters);
+        let scan = self.table.scan(state, Some(&self.projection), &pushed, None).await?;
+        let now_ns = range::now_ns(state);
+        Ok(Arc::new(TraceExec::new(scan, shape, schema, range, now_ns)?))
+    }
+}
+
+/// A table of which the kernel makes the rows.
+#[derive(Debug)]
+pub(crate) struct TracesTable {
+    spans: SnapshotTable,
+    shape: Shape,
+    schema: SchemaRef,
+}
+
+impl TracesTable {
+    /// `traces`: one row a trace.
+    pub(crate) fn traces(context: Arc<ScanContext>) -> TracesTable {
+        let fields: Vec<Field> = TRACE_FACTS.iter().map(|d| d.field()).collect();
+        let facts = TRACE_FACTS.iter().map(|d| d.fact).collect();
+        TracesTable::new(context, Shape::Traces(facts), fields)
+    }
+
+    fn new(context: Arc<ScanContext>, shape: Shape, fields: Vec<Field>) -> TracesTable {
+        let spans = SnapshotTable::new(Table::Spans, context, &BTreeSet::new());
+        TracesTable { spans, shape, schema: Arc::new(Schema::new(fields)) }
+    }
+}
+
+#[async_trait]
+impl TableProvider for TracesTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    /// Inexact: the range only limits what is read; the filter stays above.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (shape, schema) = match (&self.shape, projection) {
+            (Shape::Traces(facts), Some(indices)) => {
+                let facts = indices.iter().map(|&i| facts[i]).collect();
+                (Shape::Traces(facts), Arc::new(self.schema.project(indices)?))
+            }
+            (shape, _) => (shape.clone(), Arc::clone(&self.schema)),
+        };
+        let base = Input::new(&self.spans, &[]);
+        // A trace starts with its root: a condition on `start_time` is one on the root here.
+        let filters: Vec<Expr> =
+            filters.iter().map(|f| range::renamed(f, c::START_TIME, range::root_start())).collect();
+        base.plan(state, &filters, shape, schema).await
+    }
+}

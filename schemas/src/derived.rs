@@ -1,0 +1,116 @@
+//! Columns of spans that no sender wrote: what the trace kernel says of a span and of its trace.
+//!
+//! They are columns of `spans` as soon as a statement names one, and the table `traces` has one row
+//! a trace of them. `docs/sql/tables.md` is generated from here.
+
+use arrow_schema::Field;
+
+use crate::columns::Kind;
+
+/// One derived column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Derived<F: 'static> {
+    /// Which fact it shows.
+    pub fact: F,
+    /// Name in SQL.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+impl<F> Derived<F> {
+    /// The nullable Arrow field of the column.
+    pub fn field(&self) -> Field {
+        Field::new(self.name, self.kind.data_type(), true)
+    }
+}
+
+macro_rules! derived {
+    ($(#[$doc:meta])* $all:ident: $fact:ident { $($variant:ident $name:literal $kind:ident $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "the table below says what each is")]
+        pub enum $fact { $($variant),* }
+
+        $(#[$doc])*
+        pub const $all: &[Derived<$fact>] = &[
+            $(Derived { fact: $fact::$variant, name: $name, kind: Kind::$kind, doc: $text }),*
+        ];
+    };
+}
+
+derived! {
+    /// What the kernel says of a span.
+    SPAN_FACTS: SpanFact {
+        TraceComplete "trace_complete" Bool "the trace has its root, every parent is there, and nothing arrived for 30 s",
+        RootService "root_service" Text "service of the trace's root",
+        RootName "root_name" Text "name of the trace's root: the root operation",
+        RootStart "root_start" Time "start of the trace's root",
+        RootDuration "root_duration_ns" Int64 "duration of the trace's root",
+        IsRoot "is_root" Bool "the span is the root of its trace",
+        ParentService "parent_service" Text "service of the parent",
+        ParentName "parent_name" Text "name of the parent",
+        Depth "depth" Int64 "steps to the root",
+        TreeLeft "tree_left" Int64 "place in a walk of the trace, parents first, siblings by start",
+        TreeRight "tree_right" Int64 "last place below the span: its descendants have tree_left above its own and up to this",
+        SegmentId "segment_id" Id8 "span id of the first span of the piece of the trace that waits as one; messages begin a new one",
+        IsMain "is_main" Bool "the span belongs to the segment of the trace's root",
+        SelfNs "self_ns" Int64 "time in which no child ran that the span waited for",
+        GapNs "gap_ns" Int64 "of a client: its duration less that of the server it called; network, proxies and queues",
+        CriticalNs "critical_ns" Int64 "time on the critical path of its segment; the sum over a segment is its duration",
+        Category "category" Text "what the span's time on the path is: `self`, `gap`, `db`, `queue`, `external`, `lost`",
+        ChargedTo "charged_to" Text "node that the time on the path is charged to: the own service or the peer",
+        Peer "peer" Text "the other side: a service, database, topic or external address",
+        PeerKind "peer_kind" Text "`service`, `db`, `topic`, `external`",
+        ErrorRole "error_role" Text "`origin`, `peer_origin`, `timeout_origin`, `propagated`, `absorbed`; null without an error",
+        IsError "is_error" Bool "the span is in error, by its status or else by its protocol",
+        IsFatal "is_fatal" Bool "in error, and every ancestor in its segment as well",
+        IsRetry "is_retry" Bool "the same call as an earlier sibling that failed, or marked as sent again",
+        IsOrphan "is_orphan" Bool "its parent did not arrive",
+        IsDuplicate "is_duplicate" Bool "another row is the same span; left out of every count",
+        PathId "path_id" Id8 "hash of the call path (service, name, kind) from the root",
+        OverflowNs "overflow_ns" Int64 "how much of the span lies outside its parent",
+        SkewNs "skew_ns" Int64 "what the kernel added to the start to correct the clock",
+        EdgeKind "edge_kind" Text "edge of the map that the span yields: `call`, `db`, `send`, `receive`, `external`, `entry`; null for none",
+        EdgeSource "edge_source" Text "calling node",
+        EdgeSourceKind "edge_source_kind" Text "`service`, `topic`, `user`, `unknown`",
+        EdgeTarget "edge_target" Text "called node",
+        EdgeTargetKind "edge_target_kind" Text "`service`, `db`, `topic`, `external`",
+        EdgeCalls "edge_calls" Int64 "calls or messages that the edge stands for",
+        EdgeInferred "edge_inferred" Bool "the caller's span is missing; the edge follows from the callee's",
+        EdgeLost "edge_lost" Bool "the callee is known by its address only: its span lost the context",
+        EdgeVia "edge_via" Text "address that was asked for where another service answered",
+        EdgeClientNs "edge_client_ns" Int64 "duration on the caller's side",
+        EdgeServerNs "edge_server_ns" Int64 "duration on the callee's side",
+        EdgeGapNs "edge_gap_ns" Int64 "between the two; of a received message: how long it waited",
+        EdgeClientError "edge_client_error" Bool "the caller's side failed",
+        EdgeServerError "edge_server_error" Bool "the callee's side failed",
+    }
+}
+
+derived! {
+    /// Columns of the table `traces`: one row a trace.
+    TRACE_FACTS: TraceFact {
+        TraceId "trace_id" Id16 "16-byte trace id",
+        RootService "root_service" Text "service of the root",
+        RootName "root_name" Text "name of the root: the root operation",
+        StartTime "start_time" Time "start of the root",
+        Duration "duration_ns" Int64 "duration of the root",
+        SpanCount "span_count" Int64 "spans, duplicates left out",
+        ErrorCount "error_count" Int64 "spans in error",
+        IsError "is_error" Bool "the root is in error",
+        ServiceCount "service_count" Int64 "distinct services",
+        Depth "depth" Int64 "longest way from a root to a leaf",
+        SegmentCount "segment_count" Int64 "pieces that wait as one; messages begin a new one",
+        OrphanCount "orphan_count" Int64 "spans whose parent did not arrive",
+        DuplicateCount "duplicate_count" Int64 "rows left out as the same span",
+        TraceComplete "trace_complete" Bool "the root is there, every parent is there, and nothing arrived for 30 s",
+    }
+}
+
+/// The derived column of `spans` of that name.
+pub fn span_fact(name: &str) -> Option<&'static Derived<SpanFact>> {
+    SPAN_FACTS.iter().find(|d| d.name == name)
+}
