@@ -8,7 +8,10 @@
 
 pub mod facts;
 pub mod kernel;
+pub mod random;
+pub mod sampling;
 pub mod span;
+pub mod stats;
 pub mod symbols;
 
 pub use facts::{Category, Edge, EdgeKind, ErrorRole, NodeKind, SpanFacts, TraceFacts};
