@@ -6,10 +6,17 @@
 //! input changes nothing.
 #![warn(missing_docs)]
 
+pub mod bootstrap;
+pub mod breakdown;
 pub mod facts;
 pub mod kernel;
+pub mod path_times;
+pub mod random;
+pub mod sampling;
 pub mod span;
+pub mod stats;
 pub mod symbols;
+pub mod tail;
 
 pub use facts::{Category, Edge, EdgeKind, ErrorRole, NodeKind, SpanFacts, TraceFacts};
 pub use kernel::Kernel;
