@@ -42,10 +42,10 @@ use crate::functions;
 use crate::guard::guard;
 use crate::limits::GuardLimits;
 use crate::table::{ScanContext, ScanTotals};
-use crate::{QueryError, system};
+use crate::{QueryError, system, views};
 
 pub(crate) use catalog::JailedStore;
-use catalog::SnapshotCatalog;
+pub(crate) use catalog::SnapshotCatalog;
 use memory::QueryPool;
 use running::Registry;
 pub use running::Running;
@@ -310,6 +310,7 @@ impl Engine {
             .map_err(|e| QueryError::from_datafusion(e, ""))?;
         let mut state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_runtime_env(env)
+            .with_table_functions(views::functions(&catalog, &self.config.guard))
             .with_catalog_list(Arc::new(catalog))
             .build();
         // `now()` is the start of the statement.

@@ -4,6 +4,7 @@
 
 mod caps;
 mod counter;
+mod exemplars;
 mod hist;
 mod ids;
 #[cfg(test)]
@@ -37,6 +38,7 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
 fn aggregate() -> Vec<Arc<AggregateUDF>> {
     let mut all = hist::aggregate();
     all.extend(counter::aggregate());
+    all.extend(exemplars::aggregate());
     all
 }
 

@@ -16,6 +16,7 @@ pub mod server;
 mod system;
 mod table;
 mod traces;
+mod views;
 
 #[cfg(test)]
 mod tests;

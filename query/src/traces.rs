@@ -28,6 +28,7 @@ use schemas::derived::{SpanFact, TRACE_FACTS, TraceFact, span_fact};
 use crate::table::{ScanContext, SnapshotTable};
 use exec::TraceExec;
 use range::TraceRange;
+pub(crate) use range::{now_ns, root_start};
 
 /// What a plan node gives for each trace.
 #[derive(Clone, Debug)]
@@ -116,7 +117,7 @@ impl Input {
         let range = TraceRange::of(filters);
         let pushed = range.pushed(filters);
         let scan = self.table.scan(state, Some(&self.projection), &pushed, None).await?;
-        let now_ns = range::now_ns(state);
+        let now_ns = now_ns(state);
         Ok(Arc::new(TraceExec::new(scan, shape, schema, range, now_ns)?))
     }
 }
@@ -178,7 +179,7 @@ impl TableProvider for TracesTable {
         let base = Input::new(&self.spans, &[]);
         // A trace starts with its root: a condition on `start_time` is one on the root here.
         let filters: Vec<Expr> =
-            filters.iter().map(|f| range::renamed(f, c::START_TIME, range::root_start())).collect();
+            filters.iter().map(|f| range::renamed(f, c::START_TIME, root_start())).collect();
         base.plan(state, &filters, shape, schema).await
     }
 }

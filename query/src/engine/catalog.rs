@@ -45,6 +45,11 @@ impl SnapshotCatalog {
     ) -> SnapshotCatalog {
         SnapshotCatalog(Arc::new(Inner { context, identifiers, info }))
     }
+
+    /// The same tables for another statement, which names these columns.
+    pub(crate) fn naming(&self, identifiers: BTreeSet<String>) -> SnapshotCatalog {
+        SnapshotCatalog::new(Arc::clone(&self.0.context), identifiers, self.0.info.clone())
+    }
 }
 
 impl CatalogProviderList for SnapshotCatalog {
