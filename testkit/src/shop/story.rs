@@ -164,12 +164,7 @@ impl Story<'_> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let mut call = self.call(order, &t::CHARGE, Story::take_charge);
-            if self.acts(Fault::SlowNetwork, 1.0) {
-                let (there, back) = (self.work(30_000, 50_000), self.work(30_000, 50_000));
-                call.steps.insert(0, there);
-                call.steps.push(back);
-            }
+            let call = self.call(order, &t::CHARGE, Story::take_charge);
             let failure = call.failure;
             steps.push(Step::Child(call));
             let is_tried_again = tries < tries_max && failure.is_some_and(|f| f.is_transient);
@@ -246,7 +241,12 @@ impl Story<'_> {
         let served = serve(self, instance);
         let mut server = self.plan(instance, Role::Server(endpoint), served.steps);
         server.failure = served.failure;
-        let steps = vec![self.work(200, 900), Step::Child(server), self.work(200, 900)];
+        let mut steps = vec![self.work(200, 900), Step::Child(server), self.work(200, 900)];
+        let way = (self.fleet.get(caller).service, endpoint.service);
+        if way == (Service::Order, Service::Payment) && self.acts(Fault::SlowNetwork, 1.0) {
+            steps.insert(0, self.work(30_000, 50_000));
+            steps.push(self.work(30_000, 50_000));
+        }
         let mut client = self.plan(caller, Role::Client(endpoint), steps);
         client.failure = served.failure;
         client
