@@ -8,6 +8,7 @@
 
 pub mod bootstrap;
 pub mod breakdown;
+pub mod compare;
 pub mod facts;
 pub mod kernel;
 pub mod path_times;

@@ -3,7 +3,7 @@
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
-use super::layout::Request;
+use super::layout::Customer;
 use super::plan::{Plan, Role};
 use super::topology::{
     Endpoint, Failure, PROVIDER_ADDRESS, PROVIDER_PORT, Protocol, Statement, TOPIC_NAME,
@@ -11,20 +11,20 @@ use super::topology::{
 };
 
 /// All attributes of a span.
-pub(super) fn of(plan: &Plan, request: Request) -> Vec<KeyValue> {
+pub(super) fn of(plan: &Plan, customer: Customer) -> Vec<KeyValue> {
     let mut attributes = match plan.role {
-        Role::Server(endpoint) | Role::Client(endpoint) => call(plan, endpoint, request),
+        Role::Server(endpoint) | Role::Client(endpoint) => call(plan, endpoint, customer),
         Role::Provider => provider(plan.failure),
         Role::Database(statement) => database(statement, plan.failure),
         Role::Internal(_) => vec![],
-        Role::Send => message("send", request),
+        Role::Send => message("send", customer),
         Role::Process => {
-            let mut attributes = message("process", request);
+            let mut attributes = message("process", customer);
             attributes.push(text("messaging.consumer.group.name", plan.service.name()));
             attributes
         }
     };
-    attributes.push(request.correlation());
+    attributes.push(customer.correlation());
     attributes
 }
 
@@ -34,7 +34,7 @@ pub(super) fn http_status(plan: &Plan, method: &str) -> i64 {
     plan.failure.map_or(success, |failure| failure.http_status)
 }
 
-fn call(plan: &Plan, endpoint: &Endpoint, request: Request) -> Vec<KeyValue> {
+fn call(plan: &Plan, endpoint: &Endpoint, customer: Customer) -> Vec<KeyValue> {
     let (address, port) = (endpoint.service.name(), endpoint.service.port());
     let mut attributes = vec![text("server.address", address), int("server.port", port)];
     let Protocol::Http(method, route) = endpoint.protocol else {
@@ -48,9 +48,9 @@ fn call(plan: &Plan, endpoint: &Endpoint, request: Request) -> Vec<KeyValue> {
         return attributes;
     };
     let status = http_status(plan, method);
-    let path = route.replace("{id}", &request.order.to_string());
+    let path = route.replace("{id}", &customer.order.to_string());
     attributes
-        .extend([text("http.request.method", method), int("http.response.status_code", status)]);
+        .extend([text("http.customer.method", method), int("http.response.status_code", status)]);
     if matches!(plan.role, Role::Server(_)) {
         attributes.extend([
             text("http.route", route),
@@ -70,7 +70,7 @@ fn call(plan: &Plan, endpoint: &Endpoint, request: Request) -> Vec<KeyValue> {
 fn provider(failure: Option<&Failure>) -> Vec<KeyValue> {
     let status = failure.map_or(200, |failure| failure.http_status);
     let mut attributes = vec![
-        text("http.request.method", "POST"),
+        text("http.customer.method", "POST"),
         int("http.response.status_code", status),
         text("server.address", PROVIDER_ADDRESS),
         int("server.port", PROVIDER_PORT),
@@ -93,12 +93,12 @@ fn database(statement: &Statement, failure: Option<&Failure>) -> Vec<KeyValue> {
     attributes
 }
 
-fn message(operation: &str, request: Request) -> Vec<KeyValue> {
+fn message(operation: &str, customer: Customer) -> Vec<KeyValue> {
     vec![
         text("messaging.system", TOPIC_SYSTEM),
         text("messaging.destination.name", TOPIC_NAME),
         text("messaging.operation.type", operation),
         text("messaging.operation.name", operation),
-        text("messaging.message.id", request.message_id()),
+        text("messaging.message.id", customer.message_id()),
     ]
 }

@@ -29,22 +29,22 @@ pub(super) struct Laid<'a> {
 
 /// Lays out the plan of a request.
 pub(super) fn lay_out<'a>(plan: &'a Plan, start_ns: u64, rng: &mut StdRng) -> Laid<'a> {
-    let request = Request { order: rng.random_range(10_000..1_000_000), key: rng.random() };
-    let mut layout = Layout { rng, request, laid: Laid::default() };
+    let customer = Customer { order: rng.random_range(10_000..1_000_000), key: rng.random() };
+    let mut layout = Layout { rng, customer, laid: Laid::default() };
     layout.trace(plan, start_ns, None);
     layout.laid
 }
 
-/// What all spans and log records of a request share.
+/// What all spans and log records of one customer's request share.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Request {
+pub(super) struct Customer {
     /// The number in paths.
     pub(super) order: u32,
     /// What `correlation.id` is made of.
     key: u32,
 }
 
-impl Request {
+impl Customer {
     /// The attribute that ties everything of a request together, across traces.
     pub(super) fn correlation(self) -> KeyValue {
         text("correlation.id", format!("req-{:08x}", self.key))
@@ -57,7 +57,7 @@ impl Request {
 
 struct Layout<'a, 'r> {
     rng: &'r mut StdRng,
-    request: Request,
+    customer: Customer,
     laid: Laid<'a>,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Layout<'a, '_> {
             kind: kind(plan.role) as i32,
             start_time_unix_nano: start_ns,
             end_time_unix_nano: end_ns,
-            attributes: attributes::of(plan, self.request),
+            attributes: attributes::of(plan, self.customer),
             events: exception(plan, end_ns).into_iter().collect(),
             links: link.into_iter().collect(),
             status: status(plan),
@@ -168,7 +168,7 @@ impl<'a> Layout<'a, '_> {
             }
             .to_owned(),
             body: Some(any(body)),
-            attributes: vec![self.request.correlation()],
+            attributes: vec![self.customer.correlation()],
             flags: 1,
             trace_id: span.trace_id.clone(),
             span_id: span.span_id.clone(),

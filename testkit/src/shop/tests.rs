@@ -507,6 +507,32 @@ fn only_the_new_version_and_the_bad_instance_are_slow() {
 }
 
 #[test]
+fn instances_are_spread_over_the_hosts() {
+    for hosts in [1, 3] {
+        let shop = shop(ShopOptions { hosts, ..options(19, None) });
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for request in &shop.requests {
+            let Request::Traces(request) = request else { continue };
+            let resource = &request.resource_spans[0].resource.as_ref().unwrap().attributes;
+            let host = attribute(resource, "host.name").unwrap();
+            let instance = attribute(resource, "service.instance.id").unwrap();
+            found.entry(host).or_default().insert(instance);
+        }
+        assert_eq!(found.len(), hosts as usize);
+        let instances: usize = found.values().map(BTreeSet::len).sum();
+        assert_eq!(instances, 17, "{found:?}");
+    }
+}
+
+#[test]
+fn a_shop_without_customers_is_empty() {
+    for (minutes, requests_per_minute) in [(0, 100), (2, 0)] {
+        let empty = shop(ShopOptions { minutes, requests_per_minute, ..options(20, None) });
+        assert_eq!(empty, Shop { requests: vec![], truth: Truth::default() });
+    }
+}
+
+#[test]
 fn ordinary_days_have_errors_too() {
     let day = ShopOptions { minutes: 20, ..options(13, None) };
     let truth = shop(day).truth;
