@@ -7,11 +7,18 @@
 #![warn(missing_docs)]
 
 pub mod facts;
+mod hash;
 pub mod kernel;
 pub mod span;
 pub mod symbols;
 
 pub use facts::{Category, Edge, EdgeKind, ErrorRole, NodeKind, SpanFacts, TraceFacts};
-pub use kernel::Kernel;
+pub use kernel::{
+    ErrorPath, Kernel, Options, Pattern, PatternRule, Piece, PieceKind, SkewMode, Window,
+    WindowBuilder,
+};
 pub use span::{Kind, Link, Span, Status, Target};
 pub use symbols::{Symbol, Symbols};
+
+#[cfg(test)]
+mod tests;
