@@ -10,6 +10,7 @@ pub mod bootstrap;
 pub mod breakdown;
 pub mod compare;
 pub mod facts;
+mod hash;
 pub mod kernel;
 pub mod path_times;
 pub mod random;
@@ -20,6 +21,12 @@ pub mod symbols;
 pub mod tail;
 
 pub use facts::{Category, Edge, EdgeKind, ErrorRole, NodeKind, SpanFacts, TraceFacts};
-pub use kernel::Kernel;
+pub use kernel::{
+    ErrorPath, Kernel, Options, Pattern, PatternRule, Piece, PieceKind, SkewMode, Window,
+    WindowBuilder,
+};
 pub use span::{Kind, Link, Span, Status, Target};
 pub use symbols::{Symbol, Symbols};
+
+#[cfg(test)]
+mod tests;

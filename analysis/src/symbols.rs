@@ -59,7 +59,12 @@ impl Symbols {
 
     /// The text of a symbol, empty for the absent one.
     pub fn text(&self, symbol: Symbol) -> &str {
-        self.texts.get(symbol.index()).map_or("", |text| text)
+        self.text_at(symbol.index())
+    }
+
+    /// The text at a place in the table.
+    pub(crate) fn text_at(&self, index: usize) -> &str {
+        self.texts.get(index).map_or("", |text| text)
     }
 
     /// How many symbols there are, the absent one included.
