@@ -7,6 +7,7 @@
 //! ([`range`]), all others stay above.
 
 mod exec;
+mod findings;
 mod group;
 mod input;
 mod output;
@@ -15,18 +16,24 @@ mod range;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use analysis::Options;
 use arrow_schema::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::ProjectionExec;
 use schemas::Table;
 use schemas::columns as c;
-use schemas::derived::{SpanFact, TRACE_FACTS, TraceFact, span_fact};
+use schemas::derived::{
+    ERROR_FACTS, PATH_FACTS, PATTERN_FACTS, SpanFact, TRACE_FACTS, TraceFact, span_fact,
+};
 
 use crate::table::{ScanContext, SnapshotTable};
 use exec::TraceExec;
+pub(crate) use findings::Finding;
 use range::TraceRange;
 pub(crate) use range::{now_ns, root_start};
 
@@ -37,6 +44,8 @@ pub(crate) enum Shape {
     Spans(Vec<Column>),
     /// A row a trace.
     Traces(Vec<TraceFact>),
+    /// A row a finding.
+    Found(Finding),
 }
 
 /// A column of [`Shape::Spans`].
@@ -75,7 +84,8 @@ pub(crate) async fn scan_spans(
         None => base.index_of(field.name()).map(Column::Given),
     };
     let columns = projected.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
-    base.plan(state, filters, Shape::Spans(columns), projected).await.map(Some)
+    let shape = Shape::Spans(columns);
+    base.plan(state, filters, shape, projected, Options::default()).await.map(Some)
 }
 
 /// What the kernel reads: a scan of `spans` with the columns of [`input`] and some others.
@@ -113,12 +123,13 @@ impl Input {
         filters: &[Expr],
         shape: Shape,
         schema: SchemaRef,
+        options: Options,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let range = TraceRange::of(filters);
         let pushed = range.pushed(filters);
         let scan = self.table.scan(state, Some(&self.projection), &pushed, None).await?;
         let now_ns = now_ns(state);
-        Ok(Arc::new(TraceExec::new(scan, shape, schema, range, now_ns)?))
+        Ok(Arc::new(TraceExec::new(scan, shape, schema, options, range, now_ns)?))
     }
 }
 
@@ -128,21 +139,53 @@ pub(crate) struct TracesTable {
     spans: SnapshotTable,
     shape: Shape,
     schema: SchemaRef,
+    options: Options,
 }
 
 impl TracesTable {
-    /// `traces`: one row a trace.
-    pub(crate) fn traces(context: Arc<ScanContext>) -> TracesTable {
-        let fields: Vec<Field> = TRACE_FACTS.iter().map(|d| d.field()).collect();
-        let facts = TRACE_FACTS.iter().map(|d| d.fact).collect();
-        TracesTable::new(context, Shape::Traces(facts), fields)
+    /// A table without arguments, by name.
+    pub(crate) fn named(name: &str, context: &Arc<ScanContext>) -> Option<TracesTable> {
+        let (shape, fields) = match name {
+            "traces" => {
+                let facts = TRACE_FACTS.iter().map(|d| d.fact).collect();
+                (Shape::Traces(facts), TRACE_FACTS.iter().map(|d| d.field()).collect())
+            }
+            "error_origins" => {
+                (Shape::Found(Finding::Errors), ERROR_FACTS.iter().map(|d| d.field()).collect())
+            }
+            "call_patterns" => {
+                (Shape::Found(Finding::Patterns), PATTERN_FACTS.iter().map(|d| d.field()).collect())
+            }
+            _ => return None,
+        };
+        Some(TracesTable::new(context, shape, fields, Options::default()))
     }
 
-    fn new(context: Arc<ScanContext>, shape: Shape, fields: Vec<Field>) -> TracesTable {
-        let spans = SnapshotTable::new(Table::Spans, context, &BTreeSet::new());
-        TracesTable { spans, shape, schema: Arc::new(Schema::new(fields)) }
+    /// The pieces of critical paths, with siblings that overlap by less than a share of their parent
+    /// taken as one after the other.
+    pub(crate) fn paths(
+        context: &Arc<ScanContext>,
+        tolerance_share: f64,
+        end_to_end: bool,
+    ) -> TracesTable {
+        let fields = PATH_FACTS.iter().map(|d| d.field()).collect();
+        let options = Options { tolerance_share, ..Options::default() };
+        TracesTable::new(context, Shape::Found(Finding::Paths { end_to_end }), fields, options)
+    }
+
+    fn new(
+        context: &Arc<ScanContext>,
+        shape: Shape,
+        fields: Vec<Field>,
+        options: Options,
+    ) -> TracesTable {
+        let spans = SnapshotTable::new(Table::Spans, Arc::clone(context), &BTreeSet::new());
+        TracesTable { spans, shape, schema: Arc::new(Schema::new(fields)), options }
     }
 }
+
+/// Tables of which the kernel makes the rows.
+pub(crate) const TRACE_TABLES: [&str; 3] = ["traces", "error_origins", "call_patterns"];
 
 #[async_trait]
 impl TableProvider for TracesTable {
@@ -169,17 +212,40 @@ impl TableProvider for TracesTable {
         filters: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (shape, schema) = match (&self.shape, projection) {
+        let projected = match projection {
+            Some(indices) => Arc::new(self.schema.project(indices)?),
+            None => Arc::clone(&self.schema),
+        };
+        let narrowed = match (&self.shape, projection) {
             (Shape::Traces(facts), Some(indices)) => {
-                let facts = indices.iter().map(|&i| facts[i]).collect();
-                (Shape::Traces(facts), Arc::new(self.schema.project(indices)?))
+                Some(Shape::Traces(indices.iter().map(|&i| facts[i]).collect()))
             }
-            (shape, _) => (shape.clone(), Arc::clone(&self.schema)),
+            (_, None) => Some(self.shape.clone()),
+            (_, Some(_)) => None,
         };
         let base = Input::new(&self.spans, &[]);
         // A trace starts with its root: a condition on `start_time` is one on the root here.
         let filters: Vec<Expr> =
             filters.iter().map(|f| range::renamed(f, c::START_TIME, root_start())).collect();
-        base.plan(state, &filters, shape, schema).await
+        if let Some(shape) = narrowed {
+            return base.plan(state, &filters, shape, projected, self.options).await;
+        }
+        let (shape, schema) = (self.shape.clone(), Arc::clone(&self.schema));
+        let whole = base.plan(state, &filters, shape, schema, self.options).await?;
+        project(whole, &projected)
     }
+}
+
+/// Some columns of a plan, by name.
+pub(crate) fn project(
+    plan: Arc<dyn ExecutionPlan>,
+    schema: &SchemaRef,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let column = |field: &Arc<Field>| {
+        let index = plan.schema().index_of(field.name())?;
+        let column = datafusion::physical_expr::expressions::Column::new(field.name(), index);
+        Ok((Arc::new(column) as Arc<dyn PhysicalExpr>, field.name().clone()))
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(ProjectionExec::try_new(columns, plan)?))
 }

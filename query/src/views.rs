@@ -31,12 +31,12 @@ use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::projection::ProjectionExec;
 use schemas::Kind;
 
 use crate::engine::{SnapshotCatalog, identifiers};
 use crate::guard::guard;
 use crate::limits::GuardLimits;
+use crate::traces::project;
 use args::Args;
 use exec::ViewExec;
 
@@ -177,14 +177,9 @@ impl TableProvider for ViewTable {
         let view =
             ViewExec::new(self.name, inner, Arc::clone(&self.schema), self.built.finish.clone());
         let whole: Arc<dyn ExecutionPlan> = Arc::new(view);
-        let Some(indices) = projection else { return Ok(whole) };
-        let column = |&index: &usize| {
-            let name = self.schema.field(index).name().clone();
-            let column = datafusion::physical_expr::expressions::Column::new(&name, index);
-            (Arc::new(column) as _, name)
-        };
-        let columns: Vec<(Arc<dyn datafusion::physical_expr::PhysicalExpr>, String)> =
-            indices.iter().map(column).collect();
-        Ok(Arc::new(ProjectionExec::try_new(columns, whole)?))
+        match projection {
+            Some(indices) => project(whole, &Arc::new(self.schema.project(indices)?)),
+            None => Ok(whole),
+        }
     }
 }

@@ -110,6 +110,63 @@ derived! {
     }
 }
 
+derived! {
+    /// Columns of `critical_paths()`: one row a piece of the critical path of a segment.
+    PATH_FACTS: PathFact {
+        TraceId "trace_id" Id16 "16-byte trace id",
+        RootService "root_service" Text "service of the trace's root",
+        RootName "root_name" Text "name of the trace's root",
+        RootStart "root_start" Time "start of the trace's root",
+        Seq "seq" Int64 "place of the piece in the trace: the main segment first, each in order of time",
+        SegmentId "segment_id" Id8 "span id of the first span of the segment",
+        SpanId "span_id" Id8 "span that owns the piece",
+        ServiceName "service_name" Text "its service",
+        Name "name" Text "its name",
+        FromNs "from_ns" Int64 "where the piece begins, from the start of the segment",
+        ToNs "to_ns" Int64 "where it ends",
+        Category "category" Text "what the time is: `self`, `gap`, `db`, `queue`, `external`, `lost`",
+        ChargedTo "charged_to" Text "node that it is charged to",
+        IsMain "is_main" Bool "the segment is that of the trace's root",
+    }
+}
+
+derived! {
+    /// Columns of the table `error_origins`: one row a place in a trace where an error began.
+    ERROR_FACTS: ErrorFact {
+        TraceId "trace_id" Id16 "16-byte trace id",
+        SpanId "span_id" Id8 "span in which the error began",
+        RootService "root_service" Text "service of the trace's root",
+        RootName "root_name" Text "name of the trace's root",
+        RootStart "root_start" Time "start of the trace's root",
+        Signature "signature" Id8 "hash of service, name and `error.type` along the path; stable",
+        Path "path" Text "services and names from the first span of the segment to the origin",
+        Origin "origin" Text "service, or `caller → callee` where the call itself failed",
+        OriginKind "origin_kind" Text "`service` or `edge`",
+        ErrorRole "error_role" Text "`origin`, `peer_origin`, `timeout_origin`",
+        ErrorType "error_type" Text "`error.type` of the span, else its protocol's status",
+        IsFatal "is_fatal" Bool "every span of the path is in error: the request failed of it",
+        CostNs "cost_ns" Int64 "path time of what failed",
+    }
+}
+
+derived! {
+    /// Columns of the table `call_patterns`: one row a group of sibling calls that wait for each other.
+    PATTERN_FACTS: PatternFact {
+        TraceId "trace_id" Id16 "16-byte trace id",
+        SpanId "span_id" Id8 "the span that makes the calls",
+        RootService "root_service" Text "service of the trace's root",
+        RootName "root_name" Text "name of the trace's root",
+        RootStart "root_start" Time "start of the trace's root",
+        Rule "rule" Text "`n_plus_one`: the same call five times or more; `serial_fanout`: calls to several peers",
+        ServiceName "service_name" Text "service that makes the calls",
+        Name "name" Text "its operation",
+        Peer "peer" Text "whom all calls go to; null when to several",
+        CallName "call_name" Text "name of the first call",
+        Calls "calls" Int64 "how many",
+        SavingNs "saving_ns" Int64 "what would be saved at most if they ran side by side",
+    }
+}
+
 /// The derived column of `spans` of that name.
 pub fn span_fact(name: &str) -> Option<&'static Derived<SpanFact>> {
     SPAN_FACTS.iter().find(|d| d.name == name)

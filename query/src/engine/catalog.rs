@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::system;
 use crate::table::{ScanContext, SnapshotTable};
-use crate::traces::TracesTable;
+use crate::traces::{TRACE_TABLES, TracesTable};
 
 /// The one catalog.
 pub(crate) const CATALOG: &str = "otlake";
@@ -22,9 +22,6 @@ pub(crate) const CATALOG: &str = "otlake";
 pub(crate) const MAIN: &str = "main";
 /// The schema of the system tables.
 pub(crate) const SYSTEM: &str = "system";
-
-/// One row a trace.
-const TRACES: &str = "traces";
 
 /// Catalog list, catalog and both schemas of one statement.
 #[derive(Clone, Debug)]
@@ -44,6 +41,11 @@ impl SnapshotCatalog {
         info: system::Info,
     ) -> SnapshotCatalog {
         SnapshotCatalog(Arc::new(Inner { context, identifiers, info }))
+    }
+
+    /// What all scans of the statement share.
+    pub(crate) fn context(&self) -> &Arc<ScanContext> {
+        &self.0.context
     }
 
     /// The same tables for another statement, which names these columns.
@@ -88,7 +90,7 @@ struct MainSchema(Arc<Inner>);
 impl SchemaProvider for MainSchema {
     fn table_names(&self) -> Vec<String> {
         let stored = Table::ALL.iter().map(|t| t.name());
-        let others = system::MAIN_TABLES.iter().copied().chain([TRACES]);
+        let others = system::MAIN_TABLES.iter().copied().chain(TRACE_TABLES);
         stored.chain(others).map(str::to_owned).collect()
     }
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
@@ -96,13 +98,15 @@ impl SchemaProvider for MainSchema {
             let context = Arc::clone(&self.0.context);
             return Ok(Some(Arc::new(SnapshotTable::new(table, context, &self.0.identifiers))));
         }
-        if name == TRACES {
-            return Ok(Some(Arc::new(TracesTable::traces(Arc::clone(&self.0.context)))));
+        if let Some(table) = TracesTable::named(name, &self.0.context) {
+            return Ok(Some(Arc::new(table)));
         }
         system::main_table(name, &self.0.info, &self.0.context.snapshot)
     }
     fn table_exist(&self, name: &str) -> bool {
-        Table::from_name(name).is_some() || system::MAIN_TABLES.contains(&name) || name == TRACES
+        Table::from_name(name).is_some()
+            || system::MAIN_TABLES.contains(&name)
+            || TRACE_TABLES.contains(&name)
     }
 }
 

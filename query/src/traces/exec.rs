@@ -28,6 +28,7 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
+use super::findings::{Finding, Findings};
 use super::group::{Pending, runs};
 use super::input::{Decoded, Layout};
 use super::output::{Chunk, Run, Texts};
@@ -48,6 +49,7 @@ pub(crate) struct TraceExec {
     layout: Arc<Layout>,
     shape: Shape,
     schema: SchemaRef,
+    options: Options,
     range: TraceRange,
     now_ns: i64,
     properties: Arc<PlanProperties>,
@@ -61,6 +63,7 @@ impl TraceExec {
         input: Arc<dyn ExecutionPlan>,
         shape: Shape,
         schema: SchemaRef,
+        options: Options,
         range: TraceRange,
         now_ns: i64,
     ) -> Result<TraceExec> {
@@ -72,7 +75,7 @@ impl TraceExec {
             Boundedness::Bounded,
         ));
         let metrics = ExecutionPlanMetricsSet::new();
-        Ok(TraceExec { input, layout, shape, schema, range, now_ns, properties, metrics })
+        Ok(TraceExec { input, layout, shape, schema, options, range, now_ns, properties, metrics })
     }
 
     fn trace_id(&self) -> Arc<dyn PhysicalExpr> {
@@ -86,6 +89,7 @@ impl DisplayAs for TraceExec {
         let shape = match &self.shape {
             Shape::Spans(columns) => format!("spans, columns={}", columns.len()),
             Shape::Traces(_) => "traces".to_owned(),
+            Shape::Found(finding) => format!("{finding:?}"),
         };
         write!(f, "TraceExec: a row of {shape}")
     }
@@ -127,7 +131,7 @@ impl ExecutionPlan for TraceExec {
         let [input] =
             <[_; 1]>::try_from(children).or_else(|_| internal_err!("a TraceExec has one input"))?;
         let (shape, schema) = (self.shape.clone(), Arc::clone(&self.schema));
-        Ok(Arc::new(TraceExec::new(input, shape, schema, self.range, self.now_ns)?))
+        Ok(Arc::new(TraceExec::new(input, shape, schema, self.options, self.range, self.now_ns)?))
     }
 
     fn execute(
@@ -151,10 +155,12 @@ impl ExecutionPlan for TraceExec {
                 schema: Arc::clone(&self.schema),
                 range: self.range,
                 now_ns: self.now_ns,
-                kernel: Kernel::new(Options::default()),
+                options: self.options,
+                kernel: Kernel::new(self.options),
                 decoded: Decoded::default(),
                 facts: Vec::new(),
                 runs: Vec::new(),
+                found: Findings::default(),
                 texts: Texts::default(),
                 too_large: None,
                 traces: counter("traces"),
@@ -228,10 +234,12 @@ struct Worker {
     schema: SchemaRef,
     range: TraceRange,
     now_ns: i64,
+    options: Options,
     kernel: Kernel,
     decoded: Decoded,
     facts: Vec<SpanFacts>,
     runs: Vec<Run>,
+    found: Findings,
     texts: Texts,
     /// The trace that did not fit into memory; more of its rows may come.
     too_large: Option<u128>,
@@ -243,12 +251,13 @@ struct Worker {
 impl Worker {
     fn run(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
         if self.kernel.symbols().bytes() > SYMBOLS_BYTES_MAX {
-            self.kernel = Kernel::new(Options::default());
+            self.kernel = Kernel::new(self.options);
             self.texts = Texts::default();
         }
         self.decoded.read(rows, &self.layout, self.kernel.symbols_mut())?;
         self.facts.clear();
         self.runs.clear();
+        self.found.clear();
         let mut skipped = false;
         for range in runs(&self.decoded.trace_ids).collect::<Vec<_>>() {
             let run = self.run_trace(range.start, range.len());
@@ -285,6 +294,9 @@ impl Worker {
         let settled = arrived.is_some_and(|ns| ns.saturating_add(SETTLED_NS) <= self.now_ns);
         let run =
             Run { from, len, trace_id, facts, is_complete: settled && facts.is_whole, is_known };
+        if let (Shape::Found(finding), true) = (&self.shape, is_known) {
+            self.found.add(*finding, trace_id, &facts, spans, &mut self.kernel);
+        }
         self.traces.add(1);
         self.incomplete.add(usize::from(!run.is_complete));
         Some(run)
@@ -302,6 +314,7 @@ impl Worker {
             Shape::Traces(facts) => {
                 facts.iter().map(|&fact| chunk.trace_column(fact, texts)).collect()
             }
+            Shape::Found(finding) => self.found.columns(*finding, chunk.symbols, texts),
             Shape::Spans(columns) => {
                 let kept = if skipped { kept(rows, &self.runs)? } else { rows.clone() };
                 let column = |column: &Column| match *column {

@@ -301,7 +301,7 @@ fn edge_kind(kind: EdgeKind) -> &'static str {
     }
 }
 
-fn error_role(role: ErrorRole) -> &'static str {
+pub(super) fn error_role(role: ErrorRole) -> &'static str {
     match role {
         ErrorRole::TimeoutOrigin => "timeout_origin",
         ErrorRole::PeerOrigin => "peer_origin",
