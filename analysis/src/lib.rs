@@ -11,6 +11,7 @@ pub mod breakdown;
 pub mod compare;
 pub mod facts;
 pub mod kernel;
+pub mod normalize;
 pub mod path_times;
 pub mod random;
 pub mod sampling;
