@@ -9,6 +9,7 @@
 pub mod bootstrap;
 pub mod breakdown;
 pub mod compare;
+pub mod detectors;
 pub mod facts;
 pub mod kernel;
 pub mod normalize;
