@@ -9,9 +9,11 @@
 pub mod bootstrap;
 pub mod breakdown;
 pub mod compare;
+pub mod detectors;
 pub mod facts;
 mod hash;
 pub mod kernel;
+pub mod normalize;
 pub mod path_times;
 pub mod random;
 pub mod sampling;
