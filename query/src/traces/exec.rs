@@ -28,7 +28,7 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
-use super::findings::{Finding, Findings};
+use super::findings::Findings;
 use super::group::{Pending, runs};
 use super::input::{Decoded, Layout};
 use super::output::{Chunk, Run, Texts};
