@@ -8,6 +8,7 @@
 
 pub mod bootstrap;
 pub mod breakdown;
+pub mod causes;
 pub mod compare;
 pub mod detectors;
 pub mod facts;
