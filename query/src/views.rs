@@ -6,8 +6,11 @@
 //! number can be asked for by hand.
 
 mod args;
+mod bottlenecks;
 mod breakdown;
+mod causes;
 mod compare;
+mod diff;
 mod errors;
 mod exec;
 mod map;
@@ -92,8 +95,20 @@ pub(crate) trait Fold: Send {
 }
 
 /// Every view with arguments.
-pub(crate) const VIEWS: &[View] =
-    &[trace::TRACE, breakdown::BREAKDOWN, tail::TAIL, map::MAP, pairs::PAIRS];
+pub(crate) const VIEWS: &[View] = &[
+    trace::TRACE,
+    path::CRITICAL_PATH,
+    breakdown::BREAKDOWN,
+    tail::TAIL,
+    map::MAP,
+    errors::ERRORS,
+    bottlenecks::BOTTLENECKS,
+    compare::COMPARE,
+    diff::TRACE_DIFF,
+    diff::COHORT_DIFF,
+    causes::CAUSES,
+    pairs::PAIRS,
+];
 
 /// The functions of one statement.
 pub(crate) fn functions(

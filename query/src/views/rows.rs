@@ -6,7 +6,7 @@ use arrow_array::builder::FixedSizeBinaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, StringViewType};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, RecordBatch,
+    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, ListArray, RecordBatch,
     StringViewArray,
 };
 use arrow_schema::DataType;
@@ -63,6 +63,14 @@ impl Rows {
     pub(super) fn bool(&self, column: usize, row: usize) -> bool {
         let bools: Option<&BooleanArray> = self.columns[column].as_boolean_opt();
         bools.is_some_and(|b| b.is_valid(row) && b.value(row))
+    }
+
+    /// The integers of a list, none for null.
+    pub(super) fn list(&self, column: usize, row: usize) -> Vec<i64> {
+        let lists: Option<&ListArray> = self.columns[column].as_list_opt();
+        let list = lists.filter(|l| l.is_valid(row)).map(|l| l.value(row));
+        let ints = list.as_ref().and_then(|l| l.as_primitive_opt::<Int64Type>());
+        ints.map_or_else(Vec::new, |ints| ints.values().to_vec())
     }
 
     /// A trace id, 0 for null.
