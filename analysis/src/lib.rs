@@ -11,6 +11,7 @@ pub mod breakdown;
 pub mod causes;
 pub mod compare;
 pub mod detectors;
+pub mod diff;
 pub mod facts;
 mod hash;
 pub mod kernel;
