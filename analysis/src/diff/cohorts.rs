@@ -103,6 +103,16 @@ impl Cohorts {
         self.sets[1].add(total, spans, &nodes);
     }
 
+    /// Memory held, estimated.
+    pub fn bytes(&self) -> usize {
+        let set = |set: &TraceSet| {
+            set.totals.len() * size_of::<TraceTotal>()
+                + set.critical.len() * size_of::<PathTime>()
+                + set.sums.len() * (size_of::<NodeSums>() + 64)
+        };
+        self.sets.iter().map(set).sum()
+    }
+
     /// Compares the second set with the first. The seed comes from [`crate::random::seed_of`] the
     /// arguments of the question.
     pub fn finish(mut self, seed: u64) -> Result<CohortDiff, EmptyCohort> {

@@ -94,9 +94,10 @@ impl Accumulator for Group {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let rows = self.0.iter().flat_map(|(hash, value)| {
-            [hash.to_le_bytes(), value.to_le_bytes()].concat()
-        });
+        let rows = self
+            .0
+            .iter()
+            .flat_map(|(hash, value)| [hash.to_le_bytes(), value.to_le_bytes()].concat());
         Ok(vec![ScalarValue::Binary(Some(rows.collect()))])
     }
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use analysis::NodeKind;
 use analysis::causes::{
-    Cause, CauseInput, Change, Component, Measured, Place, Subject, SubjectKind, Window, rank_causes,
+    Cause, CauseInput, Change, Component, Measured, Place, Subject, SubjectKind, Window,
+    rank_causes,
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use datafusion::common::Result;
@@ -48,8 +49,7 @@ pub(super) const CAUSES: View = View {
 };
 
 /// Time of a span that its category says it spent: own work, the gap to its server, or the wait.
-const SPENT: &str =
-    "CASE category WHEN 'self' THEN self_ns WHEN 'gap' THEN coalesce(gap_ns, 0) ELSE duration_ns END";
+const SPENT: &str = "CASE category WHEN 'self' THEN self_ns WHEN 'gap' THEN coalesce(gap_ns, 0) ELSE duration_ns END";
 
 /// One row a window and component, for components of four kinds.
 fn sql(fault: &Range, base: &Range) -> String {
@@ -129,12 +129,10 @@ impl Ranking {
                 callee_kind: node_kind(rows.text(7, row)),
             },
             _ if !is_own => return,
-            (true, true, _) => {
-                Place::Part { subject: part(SubjectKind::Instance, 4), service: service.clone(), operation }
-            }
+            (true, true, _) => Place::Part { subject: part(SubjectKind::Instance, 4), operation },
             (true, _, true) => {
                 let subject = Subject::new(SubjectKind::Version, format!("{service} {}", text(5)));
-                Place::Part { subject, service: service.clone(), operation }
+                Place::Part { subject, operation }
             }
             _ => {
                 let window = if is_fault { &mut self.input.fault } else { &mut self.input.base };
