@@ -1,7 +1,7 @@
 //! What two traces, or two sets of traces, do differently, node by node (analytics 15).
 //!
 //! A node is a call path with an ordinal among equal siblings: the second call of pricing by order
-//! by gateway. Paths are kept as a tree of numbered nodes ([`nodes`]), so that a chain of 10,000
+//! by gateway. Paths are kept as a tree of numbered nodes, so that a chain of 10,000
 //! spans costs no more than its spans.
 
 mod cohorts;

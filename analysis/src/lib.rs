@@ -4,6 +4,9 @@
 //! place in the tree, its own time, its share of the critical path, whom it called, which part it
 //! had in an error. It is a pure function: no IO, no clock, no randomness, and the order of the
 //! input changes nothing.
+//!
+//! The other modules are the formulas of the views over many traces: plain numbers in, plain numbers
+//! out. What is random in them ([`bootstrap`]) follows from a seed.
 #![warn(missing_docs)]
 
 pub mod bootstrap;
