@@ -30,7 +30,7 @@ pub(super) const TRACE_DIFF: View = View {
     build: |args| {
         let (a, b) = (args.trace_id()?, args.trace_id()?);
         let sql = format!(
-            "SELECT trace_id = '{a}' AS in_a, trace_id = '{b}' AS in_b, {STEPS} FROM spans \
+            "SELECT hex(trace_id) = '{a}' AS in_a, hex(trace_id) = '{b}' AS in_b, {STEPS} FROM spans \
              WHERE trace_id IN ('{a}', '{b}') AND NOT is_duplicate ORDER BY trace_id, tree_left"
         );
         Ok(Built::folded(sql, move || Two {

@@ -10,7 +10,9 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{
+    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr,
+};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -27,6 +29,8 @@ pub(super) struct ViewExec {
     input: Arc<dyn ExecutionPlan>,
     schema: SchemaRef,
     fold: Option<NewFold>,
+    /// The order of the statement, which a formula relies on.
+    order: Option<LexOrdering>,
     properties: Arc<PlanProperties>,
 }
 
@@ -43,7 +47,8 @@ impl ViewExec {
             EmissionType::Final,
             Boundedness::Bounded,
         ));
-        ViewExec { name, input, schema, fold, properties }
+        let order = input.properties().output_ordering().cloned();
+        ViewExec { name, input, schema, fold, order, properties }
     }
 }
 
@@ -76,6 +81,10 @@ impl ExecutionPlan for ViewExec {
         vec![Distribution::SinglePartition]
     }
 
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        vec![self.order.clone().map(OrderingRequirements::from)]
+    }
+
     fn apply_expressions(
         &self,
         _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
@@ -90,7 +99,9 @@ impl ExecutionPlan for ViewExec {
         let [input] =
             <[_; 1]>::try_from(children).or_else(|_| internal_err!("a ViewExec has one input"))?;
         let schema = Arc::clone(&self.schema);
-        Ok(Arc::new(ViewExec::new(self.name, input, schema, self.fold.clone())))
+        let mut view = ViewExec::new(self.name, input, schema, self.fold.clone());
+        view.order = self.order.clone();
+        Ok(Arc::new(view))
     }
 
     fn execute(
