@@ -4,10 +4,14 @@
 mod categories;
 mod clocks;
 mod errors;
+mod huge;
+mod laws;
 mod map;
+mod oracle;
 mod order_trace;
 mod paths;
 mod patterns;
 mod picture;
 mod preparation;
+mod random;
 mod segments;
