@@ -32,7 +32,7 @@ use schemas::derived::{
 };
 
 use crate::table::{ScanContext, SnapshotTable};
-use exec::TraceExec;
+pub(crate) use exec::TraceExec;
 pub(crate) use findings::Finding;
 use range::TraceRange;
 pub(crate) use range::{now_ns, root_start};

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use analysis::kernel::Options;
 use analysis::{Kernel, SpanFacts, TraceFacts};
+use api::sql::TraceStats;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
@@ -39,6 +40,15 @@ use super::{Column, Shape};
 const SETTLED_NS: i64 = 30 * 1_000_000_000;
 /// The kernel's table of texts is begun anew beyond this.
 const SYMBOLS_BYTES_MAX: usize = 32 << 20;
+/// Counters of the node, in the order of [`TraceStats`].
+const COUNTERS: [&str; 6] = [
+    "traces",
+    "traces_incomplete",
+    "traces_truncated",
+    "traces_skipped",
+    "trace_spans",
+    "trace_duplicates",
+];
 /// Memory of the kernel for one span: its struct, its facts, its place in the tree.
 const SPAN_BYTES: usize = 640;
 
@@ -76,6 +86,15 @@ impl TraceExec {
         ));
         let metrics = ExecutionPlanMetricsSet::new();
         Ok(TraceExec { input, layout, shape, schema, options, range, now_ns, properties, metrics })
+    }
+
+    /// What the node has run over so far; `None` for any other node.
+    pub(crate) fn stats(plan: &dyn ExecutionPlan) -> Option<TraceStats> {
+        let node = plan.downcast_ref::<TraceExec>()?;
+        let metrics = node.metrics.clone_inner();
+        let sum = |name: &str| metrics.sum_by_name(name).map_or(0, |v| v.as_usize() as u64);
+        let [used, incomplete, truncated, skipped, spans, duplicates] = COUNTERS.map(sum);
+        Some(TraceStats { used, incomplete, truncated, skipped, spans, duplicates })
     }
 
     fn trace_id(&self) -> Arc<dyn PhysicalExpr> {
@@ -163,9 +182,7 @@ impl ExecutionPlan for TraceExec {
                 found: Findings::default(),
                 texts: Texts::default(),
                 too_large: None,
-                traces: counter("traces"),
-                incomplete: counter("traces_incomplete"),
-                truncated: counter("traces_truncated"),
+                counters: COUNTERS.map(counter),
             },
             done: false,
         }))
@@ -243,9 +260,8 @@ struct Worker {
     texts: Texts,
     /// The trace that did not fit into memory; more of its rows may come.
     too_large: Option<u128>,
-    traces: Count,
-    incomplete: Count,
-    truncated: Count,
+    /// In the order of [`COUNTERS`].
+    counters: [Count; COUNTERS.len()],
 }
 
 impl Worker {
@@ -287,7 +303,9 @@ impl Worker {
         } else {
             self.facts.resize(from + len, SpanFacts::default());
         }
+        let [used, incomplete, _, left_out, span_count, duplicates] = &self.counters;
         if !wanted || !in_range {
+            left_out.add(1);
             return None;
         }
         let arrived = self.decoded.ingested_ns[from..from + len].iter().max();
@@ -297,8 +315,10 @@ impl Worker {
         if let (Shape::Found(finding), true) = (&self.shape, is_known) {
             self.found.add(*finding, trace_id, &facts, spans, &mut self.kernel);
         }
-        self.traces.add(1);
-        self.incomplete.add(usize::from(!run.is_complete));
+        used.add(1);
+        incomplete.add(usize::from(!run.is_complete));
+        span_count.add(len);
+        duplicates.add(facts.duplicates as usize);
         Some(run)
     }
 
@@ -341,7 +361,7 @@ impl Worker {
             one.read(&rows.slice(0, 1), &self.layout, self.kernel.symbols_mut())?;
             if self.too_large != one.trace_ids.first().copied() {
                 self.too_large = one.trace_ids.first().copied();
-                self.truncated.add(1);
+                self.counters[2].add(1);
             }
             out.push(self.run(&rows)?);
         }
