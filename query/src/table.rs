@@ -101,6 +101,8 @@ pub(crate) struct SnapshotTable {
     schema: SchemaRef,
     /// Two scans with the same filters give the same rows in the same order, partition by partition.
     repeatable: bool,
+    /// Whether the statistics of the answer count its scans; another look at the same rows does not.
+    counted: bool,
 }
 
 impl SnapshotTable {
@@ -108,7 +110,13 @@ impl SnapshotTable {
     pub(crate) fn new(table: Table, context: Arc<ScanContext>, named: &BTreeSet<String>) -> Self {
         let mut fields: Vec<Field> = visible_fields(table);
         fields.extend(named.iter().filter_map(|name| named_field(table, name)));
-        SnapshotTable { table, context, schema: Arc::new(Schema::new(fields)), repeatable: false }
+        SnapshotTable {
+            table,
+            context,
+            schema: Arc::new(Schema::new(fields)),
+            repeatable: false,
+            counted: true,
+        }
     }
 
     /// The same table with virtual columns behind its own.
@@ -138,6 +146,20 @@ impl SnapshotTable {
         }
         let schema = Arc::new(Schema::new(fields));
         SnapshotTable { schema, repeatable: true, ..self.clone() }
+    }
+
+    /// The same table for another look at rows that a scan has counted.
+    pub(crate) fn again(&self) -> SnapshotTable {
+        SnapshotTable { counted: false, ..self.clone() }
+    }
+
+    /// Rows that a scan of these traces reads at most.
+    pub(crate) fn rows_in(&self, range: &traces::TraceRange) -> u64 {
+        let files = self.context.snapshot.files(self.table);
+        let files = files.iter().filter(|f| range.overlaps(f.min_time_ns, f.max_time_ns));
+        let live = self.context.snapshot.live(self.table);
+        files.map(|f| f.rows).sum::<u64>()
+            + live.iter().map(|b| b.rows.num_rows() as u64).sum::<u64>()
     }
 
     /// The schema of the file scan: visible columns, then hidden physical ones.
@@ -216,14 +238,19 @@ impl TableProvider for SnapshotTable {
         let all = self.context.snapshot.files(self.table);
         let files = prune::prune(self.table, all, predicate.as_ref(), &self.schema)?;
         let totals = &self.context.totals;
-        totals.files.lock().extend(files.iter().map(Arc::clone));
-        totals.files_skipped.fetch_add((all.len() - files.len()) as u64, Relaxed);
+        if self.counted {
+            totals.files.lock().extend(files.iter().map(Arc::clone));
+            totals.files_skipped.fetch_add((all.len() - files.len()) as u64, Relaxed);
+        }
         let inner = match files.is_empty() {
             true => None,
             false => Some(self.file_scan(state, &files, projection, predicate, limit)?),
         };
         let live = self.context.snapshot.live(self.table);
-        totals.live_rows.fetch_add(live.iter().map(|b| b.rows.num_rows() as u64).sum(), Relaxed);
+        if self.counted {
+            let rows = live.iter().map(|b| b.rows.num_rows() as u64).sum();
+            totals.live_rows.fetch_add(rows, Relaxed);
+        }
         let projected = match projection {
             Some(indices) => Arc::new(self.schema.project(indices)?),
             None => Arc::clone(&self.schema),
