@@ -5,6 +5,8 @@
 
 mod cli;
 mod ingest;
+mod prompt;
 mod restart;
 mod slt;
 mod support;
+mod transfer;
