@@ -256,7 +256,7 @@ impl TableProvider for SnapshotTable {
             None => Arc::clone(&self.schema),
         };
         let partitions = state.config().target_partitions();
-        Ok(Arc::new(SnapshotScanExec::new(self.table, projected, inner, live, partitions)))
+        Ok(Arc::new(SnapshotScanExec::new(self.table, projected, inner, files, live, partitions)))
     }
 }
 
@@ -292,19 +292,25 @@ pub(crate) fn named_field(table: Table, name: &str) -> Option<Field> {
     Some(Field::new(name, semantic.value_type.data_type(), true))
 }
 
-/// Spreads files over partitions by size, largest first, each to the lightest partition.
+/// Spreads files over partitions by size, largest first, each to the lightest partition, and there
+/// newest first: most questions for a few rows are for the newest.
 fn file_groups(files: &[Arc<DataFile>], partitions: usize) -> Result<Vec<FileGroup>> {
     let mut order: Vec<&Arc<DataFile>> = files.iter().collect();
     order.sort_by_key(|f| std::cmp::Reverse(f.bytes));
-    let mut groups: Vec<(u64, Vec<PartitionedFile>)> =
+    let mut groups: Vec<(u64, Vec<&DataFile>)> =
         vec![(0, Vec::new()); partitions.clamp(1, files.len().max(1))];
     for file in order {
         let Some(lightest) = groups.iter_mut().min_by_key(|g| g.0) else { break };
         lightest.0 += file.bytes;
-        let hint = usize::try_from(file.footer_bytes).unwrap_or(0) + 8;
-        let entry =
-            PartitionedFile::new(file.name.clone(), file.bytes).with_metadata_size_hint(hint);
-        lightest.1.push(entry);
+        lightest.1.push(file);
     }
-    Ok(groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect())
+    let entry = |file: &DataFile| {
+        let hint = usize::try_from(file.footer_bytes).unwrap_or(0) + 8;
+        PartitionedFile::new(file.name.clone(), file.bytes).with_metadata_size_hint(hint)
+    };
+    let group = |(_, mut files): (u64, Vec<&DataFile>)| {
+        files.sort_by_key(|file| std::cmp::Reverse((file.max_time_ns, file.id)));
+        FileGroup::new(files.into_iter().map(entry).collect())
+    };
+    Ok(groups.into_iter().map(group).collect())
 }
