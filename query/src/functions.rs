@@ -7,6 +7,7 @@ mod counter;
 mod exemplars;
 mod hist;
 mod ids;
+mod nth;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,8 @@ pub(crate) fn install(builder: &mut SessionStateBuilder) {
     functions.extend(scalar());
     builder.aggregate_functions().get_or_insert_default().extend(aggregate());
 }
+
+pub(crate) use nth::every_nth_trace;
 
 /// Our scalar functions.
 fn scalar() -> Vec<Arc<ScalarUDF>> {

@@ -36,10 +36,12 @@ use schemas::derived::{
     ERROR_FACTS, PATH_FACTS, PATTERN_FACTS, SpanFact, TRACE_FACTS, TraceFact, span_fact,
 };
 
+use crate::functions::every_nth_trace;
 use crate::table::{ScanContext, SnapshotTable};
 pub(crate) use exec::TraceExec;
 pub(crate) use findings::Finding;
 pub(crate) use range::{TraceRange, now_ns, root_start};
+pub(crate) use split::is_nth_trace;
 use window::Lesson;
 
 /// What a plan node gives for each trace.
@@ -151,8 +153,13 @@ impl Input {
             .iter()
             .map(|f| Ok(schema.index_of(f.name())?))
             .collect::<Result<Vec<_>>>()?;
-        let input = Input::scan(&self.table.again(), state, &columns, pushed).await?;
-        Ok(Some(Lesson { input, every: Lesson::every(self.table.rows_in(range)) }))
+        let every = Lesson::every(self.table.rows_in(range));
+        let mut chosen = pushed.to_vec();
+        if every > 1 {
+            chosen.push(every_nth_trace(every));
+        }
+        let input = Input::scan(&self.table.again(), state, &columns, &chosen).await?;
+        Ok(Some(Lesson { input, every }))
     }
 
     async fn plan(

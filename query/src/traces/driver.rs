@@ -148,11 +148,11 @@ impl Partition {
         loop {
             let batch = input.next().await.transpose()?;
             let ended = batch.is_none();
-            let chunk = match batch {
+            let chunks = match batch {
                 Some(batch) => self.pending.push(batch, trace_id, &schema)?,
-                None => self.pending.take(&schema)?,
+                None => [self.pending.take(&schema)?, None],
             };
-            if let Some(chunk) = chunk {
+            for chunk in chunks.into_iter().flatten() {
                 runs += self.chunk(&chunk, split, turn).await?;
             }
             if self.pending_memory.try_resize(self.pending.rows() * SPAN_BYTES).is_err()
@@ -166,30 +166,28 @@ impl Partition {
         }
     }
 
-    /// Rows of whole runs: through the kernel, or set aside.
+    /// Rows of whole runs: through the kernel, or set aside. Gives the runs that begin here.
     async fn chunk(&mut self, rows: &RecordBatch, split: &Split, turn: Turn) -> Result<u64> {
-        let (mut kept, mut aside) = (Vec::new(), Vec::new());
-        let mut runs = 0;
-        for id in trace_ids(rows, self.node.layout.trace_id())? {
-            runs += u64::from(self.last != Some(id));
-            let is_new = self.last != Some(id);
-            self.last = Some(id);
-            let (keep, put) = match kept.last().zip(aside.last()).filter(|_| !is_new) {
-                Some((&keep, &put)) => (keep, put),
-                None if split.contains(id) => (false, Split::pass(id, turn.of) == turn.pass),
-                None => (turn.pass == 0, false),
-            };
-            kept.push(keep);
-            aside.push(put);
+        let mut aside = vec![false; rows.num_rows()];
+        let (mut runs, mut is_aside) = (0, false);
+        let mut is_whole = false;
+        for (row, id) in trace_ids(rows, self.node.layout.trace_id())?.enumerate() {
+            if row == 0 || self.last != Some(id) {
+                runs += u64::from(self.last != Some(id));
+                self.last = Some(id);
+                let is_split = split.contains(id);
+                is_aside = is_split && Split::pass(id, turn.of) == turn.pass;
+                is_whole |= !is_split;
+            }
+            aside[row] = is_aside;
         }
         if aside.contains(&true) {
             let rows = compact(&filter(rows, aside)?)?;
             self.aside_memory.try_grow(rows.get_array_memory_size())?;
             self.node.shared.aside.lock().push(rows);
         }
-        if kept.contains(&true) {
-            let rows = filter(rows, kept)?;
-            let out = self.worker.run(&rows)?;
+        if turn.pass == 0 && is_whole {
+            let out = self.worker.run(rows, |id| split.contains(id))?;
             self.give(out).await?;
         }
         Ok(runs)
@@ -227,7 +225,7 @@ impl Partition {
             let chunk = interleave_record_batch(&batches, &places)?;
             let fits = self.pending_memory.try_resize(end * SPAN_BYTES).is_ok();
             let out = match fits && !too_large {
-                true => self.worker.run(&chunk)?,
+                true => self.worker.run(&chunk, |_| false)?,
                 false => {
                     self.worker.count_too_large();
                     self.worker.run_too_large(&chunk)?

@@ -22,43 +22,49 @@ impl Pending {
         self.rows
     }
 
-    /// Takes a batch; gives the rows of all traces that have ended with it, and keeps the rest.
+    /// Takes a batch; gives the rows of all traces that have ended with it, and keeps the rest. The
+    /// trace that was held comes by itself, so that a batch is cut and not copied.
     pub(super) fn push(
         &mut self,
         batch: RecordBatch,
         trace_id: usize,
         schema: &SchemaRef,
-    ) -> Result<Option<RecordBatch>> {
+    ) -> Result<[Option<RecordBatch>; 2]> {
         let rows = batch.num_rows();
         if rows == 0 {
-            return Ok(None);
+            return Ok([None, None]);
         }
+        let held = if self.goes_on(&batch, trace_id) { first_run(&batch, trace_id) } else { 0 };
+        self.batches.push(batch.slice(0, held));
+        self.rows += held;
+        if held == rows {
+            return Ok([None, None]);
+        }
+        let before = self.take(schema)?;
         let last = last_run(&batch, trace_id);
-        if last > 0 || !self.goes_on(&batch, trace_id) {
-            let ended = batch.slice(0, last);
-            let rest = batch.slice(last, rows - last);
-            self.batches.push(ended);
-            let chunk = self.take(schema)?;
-            self.rows = rest.num_rows();
-            self.batches.push(rest);
-            return Ok(chunk);
-        }
-        self.rows += rows;
-        self.batches.push(batch);
-        Ok(None)
+        let between = (last > held).then(|| batch.slice(held, last - held));
+        self.rows = rows - last;
+        self.batches.push(batch.slice(last, rows - last));
+        Ok([before, between])
     }
 
     /// All that is held.
     pub(super) fn take(&mut self, schema: &SchemaRef) -> Result<Option<RecordBatch>> {
-        let batches = std::mem::take(&mut self.batches);
+        let mut batches = std::mem::take(&mut self.batches);
         self.rows = 0;
-        let chunk = concat_batches(schema, &batches)?;
-        Ok((chunk.num_rows() > 0).then_some(chunk))
+        batches.retain(|batch| batch.num_rows() > 0);
+        match batches.len() {
+            0 => Ok(None),
+            1 => Ok(batches.pop()),
+            _ => Ok(Some(concat_batches(schema, &batches)?)),
+        }
     }
 
     /// Whether the first row of a batch belongs to the trace that is held.
     fn goes_on(&self, batch: &RecordBatch, trace_id: usize) -> bool {
-        let Some(held) = self.batches.last() else { return false };
+        let Some(held) = self.batches.iter().rev().find(|held| held.num_rows() > 0) else {
+            return false;
+        };
         let last = held.num_rows().checked_sub(1).map(|row| id(held, trace_id, row));
         last.is_some_and(|last| last == id(batch, trace_id, 0))
     }
@@ -72,6 +78,12 @@ pub(super) fn runs(trace_ids: &[u128]) -> impl Iterator<Item = Range<usize>> {
         from = range.end;
         range
     })
+}
+
+/// Rows of the first trace of a batch.
+fn first_run(batch: &RecordBatch, trace_id: usize) -> usize {
+    let first = id(batch, trace_id, 0);
+    (0..batch.num_rows()).take_while(|&row| id(batch, trace_id, row) == first).count()
 }
 
 /// First row of the last trace of a batch.

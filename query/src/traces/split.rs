@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
@@ -104,7 +104,16 @@ pub(super) fn trace_ids(
     batch: &RecordBatch,
     column: usize,
 ) -> Result<impl Iterator<Item = u128> + '_> {
-    let ids = batch.column(column).as_fixed_size_binary_opt();
+    ids(batch.column(column))
+}
+
+/// Whether each id of a column belongs to one trace in n.
+pub(crate) fn is_nth_trace(column: &ArrayRef, n: u64) -> Result<Vec<bool>> {
+    Ok(ids(column)?.map(|id| mixed(id).is_multiple_of(n)).collect())
+}
+
+fn ids(column: &ArrayRef) -> Result<impl Iterator<Item = u128> + '_> {
+    let ids = column.as_fixed_size_binary_opt();
     let ids = ids.ok_or_else(|| exec_datafusion_err!("the trace kernel needs trace ids"))?;
     Ok((0..ids.len()).map(|row| match ids.is_valid(row) {
         true => ids.value(row).try_into().map_or(0, u128::from_be_bytes),

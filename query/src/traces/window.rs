@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::group::runs;
 use super::input::{Decoded, Layout};
-use super::split::{mixed, trace_ids};
+use super::split::{is_nth_trace, trace_ids};
 
 /// Rows that are learned from; of more, those of every n-th trace.
 const ROWS_MAX: u64 = 200_000;
@@ -96,8 +96,7 @@ async fn read(
     let mut input = lesson.input.execute(partition, context)?;
     let mut chosen = Vec::new();
     while let Some(batch) = input.next().await.transpose()? {
-        let is_chosen = |id: u128| mixed(id).is_multiple_of(lesson.every);
-        let mask: Vec<bool> = trace_ids(&batch, trace_id)?.map(is_chosen).collect();
+        let mask = is_nth_trace(batch.column(trace_id), lesson.every)?;
         if !mask.contains(&true) {
             continue;
         }

@@ -74,8 +74,12 @@ impl Worker {
         self.kernel.set_window(window);
     }
 
-    /// The output for rows of whole traces, ordered by trace.
-    pub(super) fn run(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
+    /// The output for rows of whole traces, ordered by trace, without those that are left out.
+    pub(super) fn run(
+        &mut self,
+        rows: &RecordBatch,
+        is_left_out: impl Fn(u128) -> bool,
+    ) -> Result<RecordBatch> {
         if self.kernel.symbols().bytes() > SYMBOLS_BYTES_MAX {
             self.kernel = Kernel::new(self.options);
             let window = self.learned.window(self.kernel.symbols_mut());
@@ -88,6 +92,11 @@ impl Worker {
         self.found.clear();
         let mut skipped = false;
         for range in runs(&self.decoded.trace_ids).collect::<Vec<_>>() {
+            if is_left_out(self.decoded.trace_ids[range.start]) {
+                self.facts.resize(range.end, SpanFacts::default());
+                skipped = true;
+                continue;
+            }
             let run = self.run_trace(range.start, range.len());
             skipped |= run.is_none();
             self.runs.extend(run);
@@ -161,7 +170,7 @@ impl Worker {
     /// Rows of a trace that does not fit into memory: all derived columns are null.
     pub(super) fn run_too_large(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
         self.is_too_large = true;
-        let out = self.run(rows);
+        let out = self.run(rows, |_| false);
         self.is_too_large = false;
         out
     }
