@@ -42,6 +42,10 @@ fn ties_go_to_the_smaller_id() {
     {
         check(picture, "P 0-2, A 2-5, P 5-9", "P 0-2, A 2-5, P 5-9");
     }
+    // Begun one after the other, but before their parent: what counts is equal.
+    let clipped = "A 0-3, P 3-7";
+    check("P - I s 2-9\nB P I s 0-5\nA P I s 1-5", clipped, clipped);
+    check("P - I s 2-9\nB P I s 1-5\nA P I s 0-5", clipped, clipped);
 }
 
 #[test]
