@@ -1,6 +1,6 @@
 //! The kernel: from the spans of one trace to what is not written in them. Each station is a file:
-//! rows become a tree ([`prepare`], [`tree`]), clocks are corrected ([`skew`]), the path is swept
-//! ([`path`]), errors, peers, messages and edges are told, each once and parents first.
+//! rows become a tree (`prepare`, `tree`), clocks are corrected (`skew`), the path is swept
+//! (`path`), errors, peers, messages and edges are told, each once and parents first.
 //!
 //! Nothing is recursive, nothing is allocated for a span, and no step is slower than n log n.
 

@@ -20,6 +20,12 @@ fn edge_cases() {
         "P 0-494, B 494-900, P 900-1000",
         "P 0-100, A 100-103, S 103-494, B 494-900, P 900-1000",
     );
+    // A was entered before its end: a child that ends with it is held to where it was entered.
+    check(
+        "P - I s 0-1000\nA P L s 100-500\nS A V t 103-500\nB P I s 494-900",
+        "P 0-494, B 494-900, P 900-1000",
+        "P 0-100, A 100-103, S 103-494, B 494-900, P 900-1000",
+    );
     let waits_not = "P 0-30, B 30-60";
     check("P - I s 0-60\nA P I s 10-50\nB P I s 30-60", waits_not, waits_not);
     // A span without length parts nothing.
