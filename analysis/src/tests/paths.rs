@@ -102,6 +102,10 @@ fn way_through_messages() {
     check_way("a - V s 0-50\nq a P s 20-30\nk q C t 28-60", "a 0-20, q 20-30 | k 30-62");
     // Sent after its parent had ended: the message's own segment, then no more.
     check_way("a - V s 0-5\nq a P s 20-30\nk q C t 40-60", "q 0-10 | queue k 10-20, k 20-40");
+    // Nothing of the producer is inside its parents: it is passed as it is.
+    let clipped = "P - I s 0-40\nA P I s 30-70\nk - C t 80-90 link=q\nq A P s";
+    check_way(&format!("{clipped} 45-60"), "P 0-30, A 30-45, q 45-60 | queue k 60-80, k 80-90");
+    check_way(&format!("{clipped} 5-15"), "P 0-5, q 5-15 | queue k 15-80, k 80-90");
     // Of a batch the message that was sent last.
     check_way(
         "a - V s 0-50\np a P s 5-10\nq a P s 20-30\nk - C t 40-60 link=p link=q",
