@@ -18,7 +18,8 @@ pub struct SpanFacts {
     pub tree_right: u32,
     /// Time in which no blocking child ran.
     pub self_ns: i64,
-    /// Time between a client and the server it called; none without a blocking server child.
+    /// Time between a client or producer and the server it called; none without a blocking server
+    /// child.
     pub gap_ns: Option<i64>,
     /// Time on the critical path of its segment.
     pub critical_ns: i64,
@@ -46,7 +47,7 @@ pub struct SpanFacts {
     pub is_orphan: bool,
     /// Left out: another row is the same span.
     pub is_duplicate: bool,
-    /// Same peer and name as an earlier sibling that failed, or marked as sent again.
+    /// Same peer and name as a sibling that had failed before it began, or marked as sent again.
     pub is_retry: bool,
     /// Whether the span belongs to the segment of the trace's root.
     pub is_main: bool,
@@ -159,7 +160,8 @@ pub enum ErrorRole {
 pub struct TraceFacts {
     /// Index of the root; an orphan when no true root arrived.
     pub root: Option<u32>,
-    /// Whether the root is a true one, nothing is an orphan and nothing was left out.
+    /// Whether the root is a true one, nothing is an orphan, and no row was left out that differs
+    /// from the one kept.
     pub is_whole: bool,
     /// Start of the root, as sent.
     pub start_ns: i64,
@@ -183,6 +185,6 @@ pub struct TraceFacts {
     pub segments: u32,
     /// Clock corrections refused as too large.
     pub skew_refused: u32,
-    /// Gaps that came out negative and were floored.
+    /// Gaps and lags that came out negative and were floored.
     pub gaps_floored: u32,
 }

@@ -1,6 +1,6 @@
 //! The kernel: from the spans of one trace to what is not written in them. Each station is a file:
-//! rows become a tree ([`prepare`], [`tree`]), clocks are corrected ([`skew`]), the path is swept
-//! ([`path`]), errors, peers, messages and edges are told, each once and parents first.
+//! rows become a tree (`prepare`, `tree`), clocks are corrected (`skew`), the path is swept
+//! (`path`), errors, peers, messages and edges are told, each once and parents first.
 //!
 //! Nothing is recursive, nothing is allocated for a span, and no step is slower than n log n.
 
@@ -109,6 +109,9 @@ struct Scratch {
 
 /// Buffers for more spans than this are given back when the next trace is much smaller.
 const SPANS_KEPT: usize = 1 << 16;
+
+/// Of the facts, a node, a frame of the sweep, and the numbers that are kept beside them.
+const BYTES_PER_SPAN: usize = size_of::<SpanFacts>() + size_of::<tree::Node>() + 256;
 
 impl Default for Kernel {
     fn default() -> Kernel {
@@ -222,6 +225,12 @@ impl Kernel {
     pub fn patterns(&mut self, spans: &[Span]) -> Vec<Pattern> {
         let Scratch { tree, finds, peers, .. } = &mut self.scratch;
         finds.patterns(Known { spans, nodes: &tree.nodes, peers }, &self.facts)
+    }
+
+    /// Memory that a run over so many spans takes, all buffers and facts together, if none of them
+    /// are held yet. For a trace that is to be run only under a reservation.
+    pub const fn bytes_needed(spans: usize) -> usize {
+        spans.saturating_mul(BYTES_PER_SPAN)
     }
 
     /// Gives buffers back after a huge trace.

@@ -176,10 +176,11 @@ pub(super) fn gap(nodes: &[Node], place: u32) -> (Option<i64>, bool) {
             (Some(gap.max(0)), gap < 0)
         }
         _ => {
+            // A server that was not waited for began after the end, and covers nothing.
             let (mut covered, mut covered_to) = (0, node.start);
             for child in children(nodes, place).map(|child| &nodes[child as usize]) {
                 let (from, to) = (child.start.max(covered_to), child.end.min(node.end));
-                if child.kind == Kind::Server && child.is_blocking && from < to {
+                if child.kind == Kind::Server && from < to {
                     covered += to - from;
                     covered_to = to;
                 }

@@ -110,6 +110,7 @@ impl Tree {
     pub(super) fn walk(&mut self, spans: &[Span], rows: &Rows) {
         self.gather_children(spans, rows);
         self.nodes.clear();
+        self.nodes.reserve(rows.kept());
         self.place.clear();
         self.place.resize(spans.len(), NONE);
         self.open.clear();

@@ -27,6 +27,7 @@ fn gaps() {
         ("side by side", "c - L a 0-50\nx c V b 5-30\ny c V b 25-45", "10", 0),
         ("out of sight", "c - L a 0-50\nx c V b 5-20\ny c V b 45-90", "30", 0),
         ("others do not count", "c - L a 0-50\nx c V b 5-20\ny c V b 25-45\nz c I a 0-50", "15", 0),
+        ("nothing at the end", "c - L a 0-9\nx c V b 9-12\ny c V b 9-9", "9", 0),
         ("a producer", "c - P a 0-50\nx c V b 5-20", "35", 0),
         ("too late", "c - L a 0-50\nx c V b 50-70", "-", 0),
         ("no client", "c - I a 0-50\nx c V b 5-20", "-", 0),

@@ -64,6 +64,19 @@ fn the_first_call_that_reaches_a_host_fixes_it() {
         "r 0, 1 0, 2 -100, 3 -100, 4 2, 5 0, 6 -100",
         0,
     );
+    // A host that has called before it is reached stays as it was for its callee.
+    check(
+        "r - V a 0-100 clock=a
+         1 r I h 10-30 clock=h
+         2 1 L h 10-30 clock=h
+         3 2 V c 110-130 clock=c
+         4 r I a 10-90 clock=a
+         5 4 I a 10-90 clock=a
+         6 5 L a 40-60 clock=a
+         7 6 V h 140-160 clock=h",
+        "r 0, 1 0, 2 0, 3 -100, 4 0, 5 0, 6 0, 7 0",
+        0,
+    );
     // The host of the root stays, even when it is called back.
     check(
         "r - V a 0-100 clock=a

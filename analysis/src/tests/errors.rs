@@ -136,6 +136,11 @@ fn paths_stop_and_begin() {
             "a - V s 0-9 err\nb a I s 1-5 err\nc a I s 5-8 err",
             vec!["a c fatal 9", "a b fatal 4"],
         ),
+        (
+            "the last to end, not to begin",
+            "a - V s 0-9 err\nb a I s 1-8 err\nc a I s 5-6 err",
+            vec!["a b fatal 9", "a c fatal 0"],
+        ),
         // Its server failed as well: the timeout is told first, the failure beside it.
         (
             "below a timeout",

@@ -4,11 +4,10 @@
 use std::collections::HashMap;
 
 use rand::Rng;
-use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use super::picture::TRACE;
-use super::random::{self, DIRTY, Maker, Trace, options};
+use super::random::{self, DIRTY, Maker, Numbers, Trace, options};
 use crate::facts::TraceFacts;
 use crate::{
     Category, ErrorRole, Kernel, Kind, Options, PieceKind, SkewMode, Span, SpanFacts, Status,
@@ -20,7 +19,7 @@ const STRICT: Options =
     Options { tolerance_ns: 0, tolerance_share: 0.0, skew: SkewMode::Off, skew_max_ns: 0 };
 
 /// A trace of its own, and a kernel that ran over it.
-fn ran(random: &mut StdRng, options: Options) -> (Kernel, Trace, TraceFacts) {
+fn ran(random: &mut Numbers, options: Options) -> (Kernel, Trace, TraceFacts) {
     let mut kernel = Kernel::new(options);
     let trace = Maker::new(&mut kernel).trace(random, DIRTY);
     let facts = kernel.run(TRACE, &trace.spans, &trace.links);
@@ -263,7 +262,7 @@ fn what_holds_nobody_up_changes_no_path() {
 }
 
 /// A sibling of a span on the path that starts no earlier and ends earlier.
-fn beside(random: &mut StdRng, kernel: &Kernel, spans: &[Span], rows: &[usize]) -> Option<Span> {
+fn beside(random: &mut Numbers, kernel: &Kernel, spans: &[Span], rows: &[usize]) -> Option<Span> {
     let on_path: Vec<usize> = kept(kernel)
         .filter(|(row, facts)| {
             facts.critical_ns > 0

@@ -157,3 +157,17 @@ fn end_to_end() {
          k 120-130",
     );
 }
+
+/// Files hold these numbers: they must never change.
+#[test]
+fn hashes_are_stable() {
+    let ran = run(&T1.replace("p1 o  L order     10-34", "p1 o  L order     10-34 err"));
+    check(
+        &ran.each(|f| format!("{:x}", f.path_id)),
+        "g a2ed43d1695895e4, c1 4c22c9cb63a674fe, o 4dee54529acf5183, p1 370bad48a63b2ee9, \
+         s1 7566258487fdbe52, p2 a2a48461c4d42218, p3 88f64ea8d1987a9a, s3 d898a1463253c5f0, \
+         d1 12c6bd602c9bcf8e, q 99c7d15c8e86ac21, k 374726834caa3693, d2 f502929ea41da866",
+    );
+    let paths = ran.kernel.error_paths(&ran.picture.spans);
+    assert_eq!(paths[0].signature, 0xd6aa_7420_e9a7_29cb);
+}

@@ -20,6 +20,12 @@ fn edge_cases() {
         "P 0-494, B 494-900, P 900-1000",
         "P 0-100, A 100-103, S 103-494, B 494-900, P 900-1000",
     );
+    // A was entered before its end: a child that ends with it is held to where it was entered.
+    check(
+        "P - I s 0-1000\nA P L s 100-500\nS A V t 103-500\nB P I s 494-900",
+        "P 0-494, B 494-900, P 900-1000",
+        "P 0-100, A 100-103, S 103-494, B 494-900, P 900-1000",
+    );
     let waits_not = "P 0-30, B 30-60";
     check("P - I s 0-60\nA P I s 10-50\nB P I s 30-60", waits_not, waits_not);
     // A span without length parts nothing.
@@ -42,6 +48,10 @@ fn ties_go_to_the_smaller_id() {
     {
         check(picture, "P 0-2, A 2-5, P 5-9", "P 0-2, A 2-5, P 5-9");
     }
+    // Begun one after the other, but before their parent: what counts is equal.
+    let clipped = "A 0-3, P 3-7";
+    check("P - I s 2-9\nB P I s 0-5\nA P I s 1-5", clipped, clipped);
+    check("P - I s 2-9\nB P I s 1-5\nA P I s 0-5", clipped, clipped);
 }
 
 #[test]
@@ -92,6 +102,10 @@ fn way_through_messages() {
     check_way("a - V s 0-50\nq a P s 20-30\nk q C t 28-60", "a 0-20, q 20-30 | k 30-62");
     // Sent after its parent had ended: the message's own segment, then no more.
     check_way("a - V s 0-5\nq a P s 20-30\nk q C t 40-60", "q 0-10 | queue k 10-20, k 20-40");
+    // Nothing of the producer is inside its parents: it is passed as it is.
+    let clipped = "P - I s 0-40\nA P I s 30-70\nk - C t 80-90 link=q\nq A P s";
+    check_way(&format!("{clipped} 45-60"), "P 0-30, A 30-45, q 45-60 | queue k 60-80, k 80-90");
+    check_way(&format!("{clipped} 5-15"), "P 0-5, q 5-15 | queue k 15-80, k 80-90");
     // Of a batch the message that was sent last.
     check_way(
         "a - V s 0-50\np a P s 5-10\nq a P s 20-30\nk - C t 40-60 link=p link=q",
