@@ -1,14 +1,16 @@
-//! A query that nobody waits for stops inside its joins too.
+//! A query that nobody waits for stops inside its joins too, and no join keeps others waiting.
 //!
-//! Aborting a task works where the task yields. A join whose filter lets nothing through works on
-//! for minutes without a batch to hand over, and one that hands batches to an aggregate finds each
-//! of them ready. So a join's filter looks at a flag, and its batches count against the task's
+//! Aborting a task works where the task yields, and so does sharing a thread. A join whose filter
+//! lets nothing through works on for minutes without a batch to hand over, and one that hands
+//! batches to an aggregate finds each of them ready. So a join's filter looks at a flag and lets
+//! another thread take over what else waits for this one; a join's batches count against the task's
 //! budget.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, FieldRef, Schema};
@@ -23,14 +25,43 @@ use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder, SortMergeJoinExec,
 };
 
+/// How long a join may keep a thread for itself. A try to give it up costs some microseconds, and
+/// works only if the other thread comes in time.
+const TURN_NS: u64 = 10_000_000;
+
 /// The flag of one query, raised once nobody waits for it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Stop(Arc<AtomicBool>);
+#[derive(Clone, Debug)]
+pub(super) struct Stop(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    is_raised: AtomicBool,
+    started: Instant,
+    /// When a join last tried to give its thread up, since `started`.
+    turn_ns: AtomicU64,
+}
+
+impl Default for Stop {
+    fn default() -> Stop {
+        let started = Instant::now();
+        Stop(Arc::new(State { is_raised: false.into(), started, turn_ns: 0.into() }))
+    }
+}
 
 impl Stop {
     /// Ends the joins of the query at their next look.
     pub(super) fn raise(&self) {
-        self.0.store(true, Relaxed);
+        self.0.is_raised.store(true, Relaxed);
+    }
+
+    /// Whether a turn is over; begins the next one.
+    fn is_turn_over(&self) -> bool {
+        let now_ns = u64::try_from(self.0.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let is_over = now_ns.saturating_sub(self.0.turn_ns.load(Relaxed)) >= TURN_NS;
+        if is_over {
+            self.0.turn_ns.store(now_ns, Relaxed);
+        }
+        is_over
     }
 
     /// The same plan with joins that stop.
@@ -64,7 +95,7 @@ impl Stop {
     }
 }
 
-/// An expression that fails once the flag is raised.
+/// An expression that fails once the flag is raised, and takes turns.
 #[derive(Debug)]
 struct Stoppable {
     expr: Arc<dyn PhysicalExpr>,
@@ -105,10 +136,13 @@ impl PhysicalExpr for Stoppable {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        match self.stop.0.load(Relaxed) {
-            true => Err(DataFusionError::Execution("nobody waits for the query".to_owned())),
-            false => self.expr.evaluate(batch),
+        if self.stop.0.is_raised.load(Relaxed) {
+            return Err(DataFusionError::Execution("nobody waits for the query".to_owned()));
         }
+        if self.stop.is_turn_over() {
+            return tokio::task::block_in_place(|| self.expr.evaluate(batch));
+        }
+        self.expr.evaluate(batch)
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
