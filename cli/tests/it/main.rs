@@ -6,5 +6,7 @@
 mod cli;
 mod ingest;
 mod restart;
+mod shop;
 mod slt;
 mod support;
+mod views;
