@@ -99,6 +99,8 @@ pub(crate) struct SnapshotTable {
     table: Table,
     context: Arc<ScanContext>,
     schema: SchemaRef,
+    /// Two scans with the same filters give the same rows in the same order, partition by partition.
+    repeatable: bool,
 }
 
 impl SnapshotTable {
@@ -106,7 +108,7 @@ impl SnapshotTable {
     pub(crate) fn new(table: Table, context: Arc<ScanContext>, named: &BTreeSet<String>) -> Self {
         let mut fields: Vec<Field> = visible_fields(table);
         fields.extend(named.iter().filter_map(|name| named_field(table, name)));
-        SnapshotTable { table, context, schema: Arc::new(Schema::new(fields)) }
+        SnapshotTable { table, context, schema: Arc::new(Schema::new(fields)), repeatable: false }
     }
 
     /// The same table with virtual columns behind its own.
@@ -124,7 +126,8 @@ impl SnapshotTable {
         SnapshotTable { schema: Arc::new(Schema::new(fields)), ..self.clone() }
     }
 
-    /// The same table without derived columns, and with the given ones behind its own.
+    /// The same table without derived columns, and with the given ones behind its own. Its scans can
+    /// be repeated: no partition takes files from another.
     pub(crate) fn reading(&self, wanted: &[Field]) -> SnapshotTable {
         let own = self.schema.fields().iter().filter(|f| !traces::is_fact(f));
         let mut fields: Vec<Field> = own.map(|f| f.as_ref().clone()).collect();
@@ -133,7 +136,8 @@ impl SnapshotTable {
                 fields.push(field.clone());
             }
         }
-        SnapshotTable { schema: Arc::new(Schema::new(fields)), ..self.clone() }
+        let schema = Arc::new(Schema::new(fields));
+        SnapshotTable { schema, repeatable: true, ..self.clone() }
     }
 
     /// The schema of the file scan: visible columns, then hidden physical ones.
@@ -168,6 +172,7 @@ impl SnapshotTable {
             .with_file_groups(groups)
             .with_projection_indices(Some(projection.cloned().unwrap_or(visible)))?
             .with_limit(limit)
+            .with_preserve_order(self.repeatable)
             .with_expr_adapter(Some(Arc::new(AttributeAdapterFactory { table: self.table })))
             .build();
         Ok(DataSourceExec::from_data_source(config))

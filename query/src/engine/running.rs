@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use api::sql::Stats;
+use api::sql::{Stats, TraceStats};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use datafusion::common::DataFusionError;
@@ -23,6 +23,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{Planned, damage};
 use crate::QueryError;
+use crate::traces::TraceExec;
 
 /// A running query: a stream of batches. Ids are `FixedSizeBinary`, times `Timestamp(ns)` without
 /// zone, text `Utf8View` or `Utf8`; names may repeat. Dropping it stops the work.
@@ -120,6 +121,19 @@ impl Running {
                 "{bytes} bytes of the log are still being replayed; their rows are missing"
             ));
         }
+        let traces = trace_stats(&self.planned.plan);
+        if let Some(traces) = traces.filter(|traces| traces.incomplete > 0) {
+            warnings.push(format!(
+                "{} of {} traces are incomplete: a root or parent is missing, or they still arrive",
+                traces.incomplete, traces.used
+            ));
+        }
+        if let Some(traces) = traces.filter(|traces| traces.truncated > 0) {
+            warnings.push(format!(
+                "{} traces are too large for the memory of a query; their derived columns are null",
+                traces.truncated
+            ));
+        }
         Stats {
             query_id: self.id.clone(),
             rows: self.rows,
@@ -131,6 +145,7 @@ impl Running {
             truncated: self.truncated,
             partial: !gaps.is_empty(),
             recovering_bytes,
+            traces,
             warnings,
         }
     }
@@ -250,6 +265,14 @@ async fn failed(planned: &Planned, error: Option<DataFusionError>) -> QueryError
         Some(error) => QueryError::from_datafusion(error, &planned.sql),
         None => QueryError::internal("the query panicked; the log of the server has the place"),
     }
+}
+
+/// What the kernel ran over, of the node that saw most: several nodes of a plan mostly see the same
+/// traces.
+fn trace_stats(plan: &Arc<dyn ExecutionPlan>) -> Option<TraceStats> {
+    let own = TraceExec::stats(plan.as_ref());
+    let below = plan.children().into_iter().filter_map(trace_stats);
+    own.into_iter().chain(below).max_by_key(|stats| (stats.used, stats.spans))
 }
 
 /// Sum of a metric over all scans of a plan.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::FixedSizeBinaryBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, StringViewType};
+use arrow_array::types::{Int64Type, StringViewType};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, ListArray,
     RecordBatch, StringViewArray,
@@ -51,15 +51,6 @@ impl Rows {
         ints.is_valid(row).then(|| ints.value(row))
     }
 
-    /// A number of either type.
-    pub(super) fn number(&self, column: usize, row: usize) -> Option<f64> {
-        if let Some(int) = self.int(column, row) {
-            return Some(int as f64);
-        }
-        let doubles: &Float64Array = self.columns[column].as_primitive_opt::<Float64Type>()?;
-        doubles.is_valid(row).then(|| doubles.value(row))
-    }
-
     pub(super) fn bool(&self, column: usize, row: usize) -> bool {
         let bools: Option<&BooleanArray> = self.columns[column].as_boolean_opt();
         bools.is_some_and(|b| b.is_valid(row) && b.value(row))
@@ -94,11 +85,6 @@ pub(super) fn ints(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
 /// A column of numbers.
 pub(super) fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
     Arc::new(values.map(|v| v.filter(|v| v.is_finite())).collect::<Float64Array>())
-}
-
-/// A column of flags.
-pub(super) fn bools(values: impl Iterator<Item = Option<bool>>) -> ArrayRef {
-    Arc::new(values.collect::<BooleanArray>())
 }
 
 /// A column of trace ids; 0 is null.
