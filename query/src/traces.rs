@@ -15,6 +15,7 @@ mod input;
 mod output;
 mod range;
 mod split;
+mod window;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -38,8 +39,8 @@ use schemas::derived::{
 use crate::table::{ScanContext, SnapshotTable};
 pub(crate) use exec::TraceExec;
 pub(crate) use findings::Finding;
-use range::TraceRange;
-pub(crate) use range::{now_ns, root_start};
+pub(crate) use range::{TraceRange, now_ns, root_start};
+use window::Lesson;
 
 /// What a plan node gives for each trace.
 #[derive(Clone, Debug)]
@@ -123,15 +124,35 @@ impl Input {
 
     /// A scan in as many partitions as there are threads.
     async fn scan(
-        &self,
+        table: &SnapshotTable,
         state: &dyn Session,
         projection: &Vec<usize>,
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let scan = self.table.scan(state, Some(projection), filters, None).await?;
+        let scan = table.scan(state, Some(projection), filters, None).await?;
         let options = state.config_options();
         let spread = scan.repartitioned(options.execution.target_partitions, options)?;
         Ok(spread.unwrap_or(scan))
+    }
+
+    /// Other traces to learn from: those of the statement, unless it asks for single ones.
+    async fn lesson(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+        pushed: &[Expr],
+        range: &TraceRange,
+    ) -> Result<Option<Lesson>> {
+        if filters.iter().any(range::is_of_trace) {
+            return Ok(None);
+        }
+        let schema = self.table.schema();
+        let columns = input::fields()
+            .iter()
+            .map(|f| Ok(schema.index_of(f.name())?))
+            .collect::<Result<Vec<_>>>()?;
+        let input = Input::scan(&self.table.again(), state, &columns, pushed).await?;
+        Ok(Some(Lesson { input, every: Lesson::every(self.table.rows_in(range)) }))
     }
 
     async fn plan(
@@ -145,10 +166,11 @@ impl Input {
         let range = TraceRange::of(filters);
         let pushed = range.pushed(filters);
         let trace_id = vec![self.table.schema().index_of(c::TRACE_ID)?];
-        let scan = self.scan(state, &self.projection, &pushed).await?;
-        let ids = self.scan(state, &trace_id, &pushed).await?;
+        let scan = Input::scan(&self.table, state, &self.projection, &pushed).await?;
+        let ids = Input::scan(&self.table.again(), state, &trace_id, &pushed).await?;
+        let lesson = self.lesson(state, filters, &pushed, &range).await?;
         let now_ns = now_ns(state);
-        Ok(Arc::new(TraceExec::new([scan, ids], shape, schema, options, range, now_ns)?))
+        Ok(Arc::new(TraceExec::new([scan, ids], lesson, shape, schema, options, range, now_ns)?))
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::stop::Stop;
 use super::{Planned, damage};
 use crate::QueryError;
 use crate::traces::TraceExec;
@@ -36,6 +37,8 @@ pub struct Running {
     batches: mpsc::Receiver<Handed>,
     /// Held so that dropping the answer stops the work.
     work: tokio::task::AbortHandle,
+    /// What stops the work where it does not yield.
+    stop: Stop,
     deadline: Pin<Box<Sleep>>,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     terms: Terms,
@@ -76,6 +79,7 @@ impl Running {
     pub(super) fn start(runtime: &Handle, planned: Planned, terms: Terms) -> Running {
         let (send, batches) = mpsc::channel(1);
         let schema = planned.plan.schema();
+        let stop = planned.stop.clone();
         let facts = Arc::new(PlannedFacts {
             plan: Arc::clone(&planned.plan),
             totals: Arc::clone(&planned.totals),
@@ -88,6 +92,7 @@ impl Running {
             schema,
             batches,
             work,
+            stop,
             deadline,
             cancelled: Box::pin(terms.cancelled.clone().cancelled_owned()),
             planned: facts,
@@ -152,6 +157,7 @@ impl Running {
 
     fn end(&mut self) {
         self.done = true;
+        self.stop.raise();
         self.work.abort();
     }
 
@@ -210,6 +216,7 @@ impl Stream for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.stop.raise();
         self.work.abort();
     }
 }

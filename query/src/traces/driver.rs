@@ -19,6 +19,7 @@ use tokio::sync::mpsc::Sender;
 use super::exec::TraceExec;
 use super::group::Pending;
 use super::split::{Split, trace_ids};
+use super::window::Learned;
 use super::worker::Worker;
 
 /// Memory of the kernel for one span: its struct, its facts, its place in the tree.
@@ -32,6 +33,7 @@ const CHUNK_ROWS: usize = 8_192;
 #[derive(Debug)]
 pub(super) struct Shared {
     split: OnceCell<Split>,
+    learned: OnceCell<Arc<Learned>>,
     /// Rows of scattered traces, found by any partition.
     aside: Mutex<Vec<RecordBatch>>,
     /// Traces that did not fit into memory.
@@ -44,6 +46,7 @@ impl Shared {
     pub(super) fn new(partitions: usize) -> Shared {
         Shared {
             split: OnceCell::new(),
+            learned: OnceCell::new(),
             aside: Mutex::default(),
             too_large: Mutex::default(),
             reading: AtomicUsize::new(partitions),
@@ -103,6 +106,11 @@ impl Partition {
         let shared = Arc::clone(&self.node.shared);
         let (ids, context) = (Arc::clone(&self.node.ids), Arc::clone(&self.context));
         let split = shared.split.get_or_try_init(|| Split::find(ids, context)).await?;
+        if let Some(lesson) = &self.node.lesson {
+            let learn = || async { Learned::from(lesson, &self.context).await.map(Arc::new) };
+            let learned = shared.learned.get_or_try_init(learn).await?;
+            self.worker.set_window(learned);
+        }
         let of = self.turns(split);
         let runs = self.read(self.number, split, Turn { pass: 0, of }).await?;
         if runs != split.runs(self.number) {
@@ -265,7 +273,7 @@ fn filter(rows: &RecordBatch, mask: Vec<bool>) -> Result<RecordBatch> {
 }
 
 /// The rows without the buffers of the rows around them.
-fn compact(rows: &RecordBatch) -> Result<RecordBatch> {
+pub(super) fn compact(rows: &RecordBatch) -> Result<RecordBatch> {
     let column = |column: &ArrayRef| match column.as_any().downcast_ref::<StringViewArray>() {
         Some(texts) => Arc::new(texts.gc()) as ArrayRef,
         None => Arc::clone(column),

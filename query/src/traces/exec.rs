@@ -24,6 +24,7 @@ use super::Shape;
 use super::driver::{Partition, Shared};
 use super::input::Layout;
 use super::range::TraceRange;
+use super::window::Lesson;
 
 /// Counters of the node, in the order of [`TraceStats`].
 pub(super) const COUNTERS: [&str; 6] = [
@@ -42,6 +43,8 @@ pub(crate) struct TraceExec {
     pub(super) input: Arc<dyn ExecutionPlan>,
     /// The trace ids of the same rows.
     pub(super) ids: Arc<dyn ExecutionPlan>,
+    /// What is to be learned first, where the statement means more than single traces.
+    pub(super) lesson: Option<Lesson>,
     pub(super) layout: Arc<Layout>,
     pub(super) shape: Shape,
     pub(super) schema: SchemaRef,
@@ -58,6 +61,7 @@ impl TraceExec {
     /// When the input lacks a column of the kernel.
     pub(super) fn new(
         [input, ids]: [Arc<dyn ExecutionPlan>; 2],
+        lesson: Option<Lesson>,
         shape: Shape,
         schema: SchemaRef,
         options: Options,
@@ -77,6 +81,7 @@ impl TraceExec {
         Ok(TraceExec {
             input,
             ids,
+            lesson,
             layout,
             shape,
             schema,
@@ -124,12 +129,13 @@ impl ExecutionPlan for TraceExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input, &self.ids]
+        let lesson = self.lesson.as_ref().map(|lesson| &lesson.input);
+        [&self.input, &self.ids].into_iter().chain(lesson).collect()
     }
 
-    /// Both inputs are to be read as they are.
+    /// The inputs are to be read as they are.
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false, false]
+        vec![false; self.children().len()]
     }
 
     fn apply_expressions(
@@ -143,10 +149,17 @@ impl ExecutionPlan for TraceExec {
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let inputs = <[_; 2]>::try_from(children)
-            .or_else(|_| internal_err!("a TraceExec has two inputs"))?;
+        let mut inputs = children.into_iter();
+        let (Some(input), Some(ids)) = (inputs.next(), inputs.next()) else {
+            return internal_err!("a TraceExec has two inputs or three");
+        };
+        let every = self.lesson.as_ref().map_or(1, |lesson| lesson.every);
+        let lesson = inputs.next().map(|input| Lesson { input, every });
         let (shape, schema) = (self.shape.clone(), Arc::clone(&self.schema));
-        Ok(Arc::new(TraceExec::new(inputs, shape, schema, self.options, self.range, self.now_ns)?))
+        let (options, range) = (self.options, self.range);
+        let node =
+            TraceExec::new([input, ids], lesson, shape, schema, options, range, self.now_ns)?;
+        Ok(Arc::new(node))
     }
 
     fn execute(

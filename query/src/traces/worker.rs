@@ -16,6 +16,7 @@ use super::group::runs;
 use super::input::{Decoded, Layout};
 use super::output::{Chunk, Run, Texts};
 use super::range::TraceRange;
+use super::window::Learned;
 use super::{Column, Shape};
 
 /// A trace is settled when nothing of it arrived for this long: 30 s.
@@ -31,6 +32,7 @@ pub(super) struct Worker {
     range: TraceRange,
     now_ns: i64,
     options: Options,
+    learned: Arc<Learned>,
     kernel: Kernel,
     decoded: Decoded,
     facts: Vec<SpanFacts>,
@@ -53,6 +55,7 @@ impl Worker {
             range: node.range,
             now_ns: node.now_ns,
             options: node.options,
+            learned: Arc::default(),
             kernel: Kernel::new(node.options),
             decoded: Decoded::default(),
             facts: Vec::new(),
@@ -64,10 +67,19 @@ impl Worker {
         }
     }
 
+    /// Tells the kernel what was learned from other traces.
+    pub(super) fn set_window(&mut self, learned: &Arc<Learned>) {
+        self.learned = Arc::clone(learned);
+        let window = learned.window(self.kernel.symbols_mut());
+        self.kernel.set_window(window);
+    }
+
     /// The output for rows of whole traces, ordered by trace.
     pub(super) fn run(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
         if self.kernel.symbols().bytes() > SYMBOLS_BYTES_MAX {
             self.kernel = Kernel::new(self.options);
+            let window = self.learned.window(self.kernel.symbols_mut());
+            self.kernel.set_window(window);
             self.texts = Texts::default();
         }
         self.decoded.read(rows, &self.layout, self.kernel.symbols_mut())?;
