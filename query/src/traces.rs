@@ -39,7 +39,7 @@ use schemas::derived::{
 use crate::table::{ScanContext, SnapshotTable};
 pub(crate) use exec::TraceExec;
 pub(crate) use findings::Finding;
-pub(crate) use range::{TraceRange, now_ns, root_start};
+pub(crate) use range::{TRACE_NS_MAX, TraceRange, now_ns, root_start};
 use window::Lesson;
 
 /// What a plan node gives for each trace.
