@@ -5,6 +5,7 @@
 
 mod cancel;
 mod cli;
+mod documents;
 mod ingest;
 mod prompt;
 mod restart;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use testkit::shop::{Category, Edge, ErrorOrigin, Fault, ShopOptions, USER};
+use testkit::shop::{Category, Edge, ErrorOrigin, Fault, ShopOptions, TraceTruth, USER};
 
 use crate::shop::{Layout, Row, ShopServer, bool, hex, int, number, text, time};
 
@@ -69,6 +69,7 @@ fn check_truth(shop: &ShopServer) {
     check_breakdown(shop);
     check_pieces(shop);
     check_tail(shop);
+    check_diffs(shop);
     check_errors(shop);
 }
 
@@ -262,6 +263,36 @@ fn check_tail(shop: &ShopServer) {
             assert_close(number(row, "delta_ms"), parts);
         }
     }
+}
+
+/// What two traces, or two sets of traces, do differently adds up to the difference of their roots.
+fn check_diffs(shop: &ShopServer) {
+    let orders: Vec<&TraceTruth> =
+        shop.truth.traces.iter().filter(|trace| trace.root.name == "POST /api/orders").collect();
+    let (first, last) = (orders[0], orders[orders.len() - 1]);
+    let (a, b) = (hex(&first.trace_id), hex(&last.trace_id));
+    let rows = shop.sql(&format!("SELECT * FROM trace_diff('{a}', '{b}')"));
+    let total_ms: f64 = rows.iter().map(|row| number(row, "dcritical_ms")).sum();
+    assert_close(total_ms, (ns(last.duration_ns) - ns(first.duration_ns)) as f64 / 1e6);
+
+    let half_ns = (shop.options.start_ns + shop.options.end_ns()) / 2;
+    let half = time(half_ns).replace('\'', "''");
+    let set = |operator: &str| {
+        format!("'root_name = ''POST /api/orders'' AND root_start {operator} {half}'")
+    };
+    let rows = shop.sql(&format!("SELECT * FROM cohort_diff({}, {})", set("<"), set(">=")));
+    let mean_ms = |is_second: bool| {
+        let of_set: Vec<u64> = orders
+            .iter()
+            .filter(|trace| (trace.start_ns >= half_ns) == is_second)
+            .map(|trace| trace.duration_ns)
+            .collect();
+        of_set.iter().sum::<u64>() as f64 / of_set.len() as f64 / 1e6
+    };
+    let total_ms: f64 = rows.iter().map(|row| number(row, "dcritical_ms")).sum();
+    assert_close(total_ms, mean_ms(true) - mean_ms(false));
+    assert_close(number(&rows[0], "mean_a_ms"), mean_ms(false));
+    assert_close(number(&rows[0], "mean_b_ms"), mean_ms(true));
 }
 
 /// Where errors begin, how many of them fail their request, and who absorbs one.
