@@ -95,8 +95,13 @@ impl ShopServer {
 
     /// A few minutes with a fault in their last third, in files and in memory.
     pub(crate) fn with(fault: Option<Fault>) -> ShopServer {
-        let options =
-            ShopOptions { minutes: 6, requests_per_minute: 200, fault, ..ShopOptions::default() };
+        let options = ShopOptions {
+            minutes: 6,
+            requests_per_minute: 200,
+            hosts: 3,
+            fault,
+            ..ShopOptions::default()
+        };
         ShopServer::new(options, Layout::FileAndLive)
     }
 

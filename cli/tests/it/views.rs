@@ -397,6 +397,7 @@ fn the_layout_changes_no_answer() {
     let options = ShopOptions {
         minutes: 3,
         requests_per_minute: 120,
+        hosts: 3,
         fault: Some(Fault::RetryStorm),
         ..ShopOptions::default()
     };
