@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
+use serde_json::{Value, json};
+use tempfile::TempDir;
 use testkit::shop::{Category, Edge, ErrorOrigin, Fault, ShopOptions, TraceTruth, USER};
 
 use crate::shop::{Layout, Row, ShopServer, bool, hex, int, number, text, time};
+use crate::support::{Server, request, span};
 
 #[test]
 fn an_ordinary_day() {
@@ -388,6 +391,49 @@ fn check_bottleneck(shop: &ShopServer, rule: &str, subject: &str) {
     };
     assert_eq!(found(&format!("{at}, NULL")), [subject]);
     assert_eq!(found(&format!("NULL, {at}")), [""; 0]);
+}
+
+/// What came first is an orphan and its trace is not complete; when its parent comes, late and after
+/// a restart, all is as if they had come together.
+#[test]
+fn a_late_root_makes_the_trace_whole() {
+    let dir = TempDir::new().unwrap();
+    let start_ns = api::time::now_ns();
+    let root = span(1, None, start_ns, 20_000_000, "POST /orders");
+    let child = span(2, Some(1), start_ns + 5_000_000, 10_000_000, "charge");
+    let facts = |server: &Server| -> Vec<Row> {
+        server.sql(
+            "SELECT name, depth, is_root, is_orphan, self_ns, root_service, edge_source \
+             FROM spans ORDER BY tree_left",
+        )
+    };
+    let known = |name: &str, depth: i64, is_orphan: bool, root: &str, caller: &str| {
+        row(json!({
+            "name": name, "depth": depth, "is_root": depth == 0, "is_orphan": is_orphan,
+            "self_ns": 10_000_000, "root_service": root, "edge_source": caller,
+        }))
+    };
+    let orphans = "SELECT orphan_count, trace_complete FROM traces";
+
+    let server = Server::start(dir.path(), &["--flush-age", "1h"]);
+    server.accept("traces", &request("traces", "payment", vec![child]));
+    assert_eq!(facts(&server), [known("charge", 0, true, "payment", "unknown")]);
+    assert_eq!(server.sql(orphans), [row(json!({"orphan_count": 1, "trace_complete": false}))]);
+    assert!(server.stop().success());
+
+    let server = Server::start(dir.path(), &["--flush-age", "1h"]);
+    server.recovered();
+    server.accept("traces", &request("traces", "gateway", vec![root]));
+    let whole = [
+        known("POST /orders", 0, false, "gateway", "user"),
+        known("charge", 1, false, "gateway", "gateway"),
+    ];
+    assert_eq!(facts(&server), whole);
+    assert_eq!(server.sql(orphans)[0]["orphan_count"], 0);
+}
+
+fn row(value: Value) -> Row {
+    value.as_object().unwrap().clone()
 }
 
 /// The same answers whatever the layout: one file or several, in memory, traces split over all of
