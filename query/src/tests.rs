@@ -6,3 +6,4 @@ mod differential;
 mod explain;
 mod fixture;
 mod newest;
+mod settled;

@@ -40,7 +40,7 @@ use crate::functions::every_nth_trace;
 use crate::table::{ScanContext, SnapshotTable};
 pub(crate) use exec::TraceExec;
 pub(crate) use findings::Finding;
-pub(crate) use range::{TraceRange, now_ns, root_start};
+pub(crate) use range::{TRACE_NS_MAX, TraceRange, now_ns, root_start};
 pub(crate) use split::is_nth_trace;
 use window::Lesson;
 

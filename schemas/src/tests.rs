@@ -7,6 +7,7 @@ mod reference;
 use std::fmt::Write as _;
 
 use crate::attributes::{Owner, ValueType, promoted_keys};
+use crate::derived::{self, Derived};
 use crate::{Kind, Table, ids, json, semantic};
 
 /// Compares with `golden/<name>.txt`; `UPDATE=1` rewrites it.
@@ -66,6 +67,34 @@ fn promoted_keys_and_semantic_columns_read_as_their_golden_text() {
             .unwrap();
     }
     check_golden("semantic", &text);
+}
+
+#[test]
+fn derived_columns_read_as_their_golden_text() {
+    fn lines<F>(text: &mut String, title: &str, facts: &[Derived<F>]) {
+        writeln!(text, "{title}").unwrap();
+        for d in facts {
+            writeln!(text, "  {:<26}{:<13}{}", d.name, format!("{:?}", d.kind), d.doc).unwrap();
+        }
+    }
+    let mut text = String::new();
+    lines(&mut text, "spans, when named", derived::SPAN_FACTS);
+    lines(&mut text, "traces", derived::TRACE_FACTS);
+    lines(&mut text, "error_origins", derived::ERROR_FACTS);
+    lines(&mut text, "call_patterns", derived::PATTERN_FACTS);
+    lines(&mut text, "critical_paths()", derived::PATH_FACTS);
+    check_golden("derived", &text);
+}
+
+/// A derived column would hide a stored or a semantic one of its name.
+#[test]
+fn derived_columns_have_names_of_their_own() {
+    let mut seen = std::collections::BTreeSet::new();
+    for d in derived::SPAN_FACTS {
+        assert!(seen.insert(d.name), "{} twice", d.name);
+        assert!(Table::Spans.column(d.name).is_none(), "{} is stored", d.name);
+        assert!(semantic::semantic(d.name).is_none(), "{} is semantic", d.name);
+    }
 }
 
 #[test]

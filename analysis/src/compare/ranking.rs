@@ -1,5 +1,6 @@
 //! From counts to ranked differences.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -260,12 +261,14 @@ fn value_differences(
         }
     });
     let mut differences: Vec<_> = differences.collect();
-    // The difference of the shares in integers, so that rounding decides no tie.
-    let distance = |d: &ValueDifference| {
-        let (a, b) = (u128::from(d.selected_rows), u128::from(d.baseline_rows));
-        (a * u128::from(rows[1])).abs_diff(b * u128::from(rows[0]))
+    // The difference of the shares in integers, so that rounding decides no tie. Of two values that
+    // differ alike, the one that the selection has more of tells more.
+    let order = |d: &ValueDifference| {
+        let a = u128::from(d.selected_rows) * u128::from(rows[1]);
+        let b = u128::from(d.baseline_rows) * u128::from(rows[0]);
+        (Reverse(a.abs_diff(b)), a < b)
     };
-    differences.sort_by_key(|d| std::cmp::Reverse(distance(d)));
+    differences.sort_by_key(order);
     differences
 }
 

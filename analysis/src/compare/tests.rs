@@ -80,7 +80,7 @@ fn the_example_of_the_page() {
 
 #[test]
 fn rare_values_are_pooled_and_absence_is_a_value() {
-    check("a", &[("x", 50, 50), ("y", 4, 4), ("z", 4, 0)], "0.0014: x 50/50 other 8/4");
+    check("a", &[("x", 50, 50), ("y", 4, 4), ("z", 4, 0)], "0.0014: other 8/4 x 50/50");
     check("a", &[("x", 30, 10), ("∅", 10, 30)], "0.1348: x 30/10 ∅ 10/30");
     check("a", &[("x", 5, 4), ("y", 35, 36)], "0.0000: x 5/4 y 35/36");
     check("other", &[("other", 40, 40), ("q", 0, 4)], "0.0384: other 40/40 other 0/4");

@@ -46,7 +46,7 @@ impl Nodes {
         found.into_iter().flatten().collect()
     }
 
-    /// The path as text, `gateway/order/pricing#2`; the ordinal 1 is not written.
+    /// The path as text, `gateway → order → pricing#2`; the ordinal 1 is not written.
     pub(crate) fn path(&self, node: NodeId) -> String {
         let up = std::iter::successors(Some(node), |node| self.nodes[*node as usize].parent);
         let mut steps: Vec<String> = up
@@ -55,7 +55,7 @@ impl Nodes {
             .map(|(up, node)| if up < PATH_STEPS_MAX { self.label(node) } else { "…".into() })
             .collect();
         steps.reverse();
-        steps.join("/")
+        steps.join(" → ")
     }
 
     /// All nodes, each with its depth: parents before children, siblings by the given order, then

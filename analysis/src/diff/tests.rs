@@ -55,9 +55,9 @@ fn the_example_of_the_page() {
         &["gateway 100 5", " order 102 12", "  pricing 105 20", "  pricing 127 25"],
         &[
             "gateway 0 0 0",
-            "gateway/order 0 2 2",
-            "gateway/order/pricing 0 0 0",
-            "+gateway/order/pricing#2 1 25 25",
+            "gateway → order 0 2 2",
+            "gateway → order → pricing 0 0 0",
+            "+gateway → order → pricing#2 1 25 25",
         ],
         62 - 35,
     );
@@ -70,11 +70,11 @@ fn nodes_come_in_start_order_and_are_matched_by_path_and_ordinal() {
         &["g 0 1", " new 20 7", " early 8 3", "other 0 2"],
         &[
             "g 0 0 0",
-            "g/early 0 0 0",
-            "-g/early#2 -1 -4 -2",
-            "+g/new 1 7 7",
-            "-g/late -1 -1 -1",
-            "-g/late/x -1 -1 -1",
+            "g → early 0 0 0",
+            "-g → early#2 -1 -4 -2",
+            "+g → new 1 7 7",
+            "-g → late -1 -1 -1",
+            "-g → late → x -1 -1 -1",
             "+other 1 2 2",
         ],
         13 - 8,
@@ -91,7 +91,7 @@ fn cycles_and_lost_parents_become_roots() {
     spans[3].parent = Some(99);
     let found = trace_diff(&[], &spans);
     let paths: Vec<&str> = found.rows.iter().map(|row| row.path.as_str()).collect();
-    assert_eq!(paths, ["a", "b", "b/c", "d"]);
+    assert_eq!(paths, ["a", "b", "b → c", "d"]);
 }
 
 #[test]
@@ -107,8 +107,8 @@ fn a_deep_chain_takes_no_more_than_its_spans() {
     let chain: Vec<DiffSpan<'_>> = (0..100_000).map(step).collect();
     let found = trace_diff(&chain[..10], &chain);
     assert_eq!((found.rows.len(), found.critical_ns), (100_000, 99_990));
-    assert_eq!(found.rows[3].path, "call/call/call/call");
-    assert!(found.rows[99_999].path.starts_with("…/call/"));
+    assert_eq!(found.rows[3].path, "call → call → call → call");
+    assert!(found.rows[99_999].path.starts_with("… → call → "));
     assert_eq!(found.rows[99_999].path.matches("call").count(), PATH_STEPS_MAX);
 }
 
@@ -138,10 +138,10 @@ fn cohorts_compare_means_per_trace() {
     assert_eq!(
         rows,
         [
-            "gateway/order/pricing#2 Added 0.75 18.75 18.75",
-            "gateway/order Both 0 1.5 1.5",
+            "gateway → order → pricing#2 Added 0.75 18.75 18.75",
+            "gateway → order Both 0 1.5 1.5",
             "gateway Both 0 0 0",
-            "gateway/order/pricing Both 0 0 0",
+            "gateway → order → pricing Both 0 0 0",
         ]
     );
     let interval = found.rows[0].interval;

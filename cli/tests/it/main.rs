@@ -5,9 +5,12 @@
 
 mod cancel;
 mod cli;
+mod documents;
 mod ingest;
 mod prompt;
 mod restart;
+mod shop;
 mod slt;
 mod support;
 mod transfer;
+mod views;

@@ -108,6 +108,18 @@ impl Server {
         assert_eq!(self.send(signal, body), (200, json!({})));
     }
 
+    /// Sends OTLP protobuf that must be accepted whole.
+    pub(crate) fn accept_encoded(&self, signal: &str, body: Vec<u8>) {
+        let (status, answer) = block_on(async {
+            let client = Client::new(&self.address("otlp_http")).unwrap();
+            let path = format!("/v1/{signal}");
+            let sent = client.post(&path, "application/x-protobuf", Bytes::from(body)).await;
+            let answer = sent.unwrap();
+            (answer.status, answer.bytes().await.unwrap())
+        });
+        assert!(status == 200 && answer.is_empty(), "{status}: {answer:?}");
+    }
+
     pub(crate) fn sql(&self, sql: &str) -> Vec<Map<String, Value>> {
         self.try_sql(sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }

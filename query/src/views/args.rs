@@ -44,6 +44,14 @@ impl Range {
         if bounds.is_empty() { "TRUE".to_owned() } else { bounds.join(" AND ") }
     }
 
+    /// The range with some time more at both ends.
+    pub(super) fn widened(&self, by_ns: i64) -> Range {
+        Range {
+            from: self.from.map(|ns| ns.saturating_sub(by_ns)),
+            to: self.to.map(|ns| ns.saturating_add(by_ns)),
+        }
+    }
+
     /// Length in seconds, where both ends are given.
     pub(super) fn seconds(&self) -> Option<f64> {
         Some((self.to? - self.from?) as f64 / 1e9)

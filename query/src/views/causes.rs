@@ -70,12 +70,13 @@ fn sql(fault: &Range, base: &Range) -> String {
          count(*) FILTER (WHERE error_role IN ('origin', 'peer_origin', 'timeout_origin')), \
          sample(trace_id, spent), count(*) FILTER (WHERE is_root), \
          exemplars(trace_id, spent, is_error)[1], min(epoch_ns(start_time)), \
-         grouping(operation), grouping(instance), grouping(version) \
+         grouping(operation), grouping(instance), grouping(version), \
+         min(epoch_ns(root_start)), max(epoch_ns(root_start)) \
          FROM (SELECT {in_fault} AS fault, category = 'self' AS own, service_name AS service, \
          name AS operation, coalesce(resource['service.instance.id'], '') AS instance, \
          coalesce(resource['service.version'], '') AS version, coalesce(peer, '') AS callee, \
          coalesce(peer_kind, '') AS callee_kind, {SPENT} AS spent, critical_ns, error_role, \
-         trace_id, is_root, is_error, start_time FROM spans \
+         trace_id, is_root, is_error, start_time, root_start FROM spans \
          WHERE {} AND (({in_fault}) OR ({in_base})) AND NOT is_duplicate) \
          GROUP BY GROUPING SETS ((fault, own, service, operation), \
          (fault, own, service, operation, instance), (fault, own, service, operation, version), \
@@ -86,6 +87,10 @@ fn sql(fault: &Range, base: &Range) -> String {
 
 /// Components by place, and what the windows hold.
 struct Ranking {
+    /// The fault window and the base window as asked for.
+    ranges: [Range; 2],
+    /// The first and last root in each.
+    seen: [Option<(i64, i64)>; 2],
     input: CauseInput,
     places: BTreeMap<Place, (Measured, Measured)>,
     /// By name of the subject: a trace of the fault window that shows it, and its time.
@@ -96,15 +101,12 @@ struct Ranking {
 
 impl Ranking {
     fn new(fault: Range, base: Range) -> Ranking {
-        let window = |range: Range| Window {
-            from_ns: range.from.unwrap_or(0),
-            to_ns: range.to.unwrap_or(i64::MAX),
-            requests: 0,
-        };
         Ranking {
+            ranges: [fault, base],
+            seen: [None; 2],
             input: CauseInput {
-                fault: window(fault),
-                base: window(base),
+                fault: Window::default(),
+                base: Window::default(),
                 components: Vec::new(),
                 firings: Vec::new(),
                 changes: Vec::new(),
@@ -117,6 +119,7 @@ impl Ranking {
 
     fn row(&mut self, rows: &Rows, row: usize) {
         let (is_fault, is_own) = (rows.bool(0, row), rows.bool(1, row));
+        self.see(is_fault, rows.int(19, row), rows.int(20, row));
         let text = |column: usize| rows.text(column, row).to_owned();
         let (service, operation) = (text(2), text(3));
         let is_set = |column: usize| rows.int(column, row) == Some(0);
@@ -164,6 +167,22 @@ impl Ranking {
         *(if is_fault { &mut windows.0 } else { &mut windows.1 }) = measured;
     }
 
+    fn see(&mut self, is_fault: bool, first: Option<i64>, last: Option<i64>) {
+        let (Some(first), Some(last)) = (first, last) else { return };
+        let seen = &mut self.seen[usize::from(!is_fault)];
+        *seen = Some(seen.map_or((first, last), |(from, to)| (from.min(first), to.max(last))));
+    }
+
+    /// Where a window is open it reaches to the edge of the data, so that rates are right.
+    fn set_windows(&mut self) {
+        let windows = [&mut self.input.fault, &mut self.input.base];
+        for ((window, range), seen) in windows.into_iter().zip(self.ranges).zip(self.seen) {
+            let (first, last) = seen.unwrap_or_default();
+            window.from_ns = range.from.unwrap_or(first);
+            window.to_ns = range.to.unwrap_or(last.saturating_add(1));
+        }
+    }
+
     fn example(&mut self, place: &Place, sum_ns: i64, trace: u128) {
         let names = match place {
             Place::Own { service, .. } => vec![service.clone()],
@@ -209,6 +228,7 @@ impl Fold for Ranking {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<ArrayRef>> {
+        self.set_windows();
         self.input.changes = self.changes();
         let places = std::mem::take(&mut self.places);
         self.input.components = places

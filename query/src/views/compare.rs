@@ -3,7 +3,7 @@
 use analysis::compare::{AttributeDifference, Compared, Comparison, Limits, Set, Value, ValueName};
 use arrow_array::{ArrayRef, RecordBatch};
 use datafusion::common::Result;
-use schemas::{Kind, json};
+use schemas::{Kind, columns as c, json};
 
 use super::rows::{Rows, ints, numbers, texts, trace_ids};
 use super::{Built, Fold, View};
@@ -12,7 +12,7 @@ use super::{Built, Fold, View};
 const VALUES_MAX: usize = 5;
 /// Columns of spans that are compared beside the attributes.
 const COLUMNS: [&str; 6] =
-    ["service_name", "name", "kind", "status_code", "root_name", "parent_name"];
+    [c::SERVICE_NAME, c::NAME, c::KIND, c::STATUS_CODE, "root_name", "parent_name"];
 
 pub(super) const COMPARE: View = View {
     name: "compare_spans",
@@ -42,7 +42,7 @@ pub(super) const COMPARE: View = View {
         let baseline = args.condition()?;
         let range = args.range()?;
         let within = range.of_roots();
-        let columns = COLUMNS.map(|c| format!("s.{c}")).join(", ");
+        let columns = COLUMNS.map(|column| format!("s.{column}")).join(", ");
         let (with, join, wanted) = match &baseline {
             Some(baseline) => (String::new(), String::new(), format!("({selection} OR {baseline})")),
             // Not selected, and of an operation that the selection has, under the same roots.
@@ -74,7 +74,7 @@ fn named_in(selection: &str, baseline: Option<&str>) -> Vec<String> {
         .map(str::to_owned)
         .collect();
     if names.iter().any(|name| name.ends_with("_ns") || name == "end_time") {
-        names.extend(["duration_ns".to_owned(), "self_ns".to_owned()]);
+        names.extend([c::DURATION_NS.to_owned(), "self_ns".to_owned()]);
     }
     // A semantic column stands for its keys.
     let keys: Vec<String> = names.iter().flat_map(|name| keys_of(name)).collect();
@@ -124,7 +124,7 @@ impl Comparing {
         {
             self.exemplar = (duration_ns, trace);
         }
-        self.comparison.add("duration_ns", Value::Int(duration_ns), set);
+        self.comparison.add(c::DURATION_NS, Value::Int(duration_ns), set);
         if let Some(self_ns) = rows.int(4, row) {
             self.comparison.add("self_ns", Value::Int(self_ns), set);
         }

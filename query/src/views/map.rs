@@ -1,9 +1,11 @@
 //! `service_map(from, to, level)`: who calls whom, how often, how long, how well.
 
 use schemas::Kind;
+use schemas::columns as c;
 
 use super::args::{Range, quoted};
 use super::{Built, View};
+use crate::traces::TRACE_NS_MAX;
 
 pub(super) const MAP: View = View {
     name: "service_map",
@@ -57,14 +59,18 @@ pub(super) const MAP: View = View {
 /// Without a range: the time between the first and the last call of the edge.
 const SECONDS_SEEN: &str = "greatest(1.0, (epoch_ns(last_seen) - epoch_ns(first_seen)) / 1e9)";
 
+/// Time between the two ends of an edge, in the trace or across traces.
+const GAP: &str = "coalesce(edge_gap_ns, \
+                   CASE edge_kind WHEN 'receive' THEN greatest(0, epoch_ns(start_time) - sent_ns) END)";
+
 fn sql(range: &Range, level: &Level, seconds: &str) -> String {
     let percentiles = ["client", "server", "gap"].map(|side| {
         let percentile = |q: &str| format!("hist_quantile({side}, {q}) / 1e6");
         ["0.5", "0.9", "0.99"].map(percentile).join(", ")
     });
     let [client, server, gap] = percentiles;
-    let Level { with, from, source, target } = level;
-    let roots = range.of_roots();
+    let Level { with, joins, source, target } = level;
+    let (roots, lags) = (range.of_roots(), lags(range));
     format!(
         "{with}SELECT src, edge_source_kind, dst, edge_target_kind, edge_kind, inferred, lost, via, \
          calls, calls / {seconds}, 1.0 * spans / greatest(1, spans - retries), \
@@ -76,20 +82,35 @@ fn sql(range: &Range, level: &Level, seconds: &str) -> String {
          sum(edge_calls) AS calls, count(*) AS spans, count(*) FILTER (WHERE is_retry) AS retries, \
          count(*) FILTER (WHERE edge_client_error) AS client_errors, \
          count(*) FILTER (WHERE edge_server_error) AS server_errors, \
-         hist(edge_client_ns) AS client, hist(edge_server_ns) AS server, hist(edge_gap_ns) AS gap, \
+         hist(edge_client_ns) AS client, hist(edge_server_ns) AS server, hist({GAP}) AS gap, \
          sum(edge_client_ns) AS client_sum_ns, sum(edge_server_ns) AS server_sum_ns, \
-         sum(edge_gap_ns) AS gap_sum_ns, \
+         sum({GAP}) AS gap_sum_ns, \
          min(start_time) AS first_seen, max(start_time) AS last_seen, \
          exemplars(trace_id, duration_ns, edge_client_error OR edge_server_error) AS example \
-         FROM {from} WHERE edge_kind IS NOT NULL AND {roots} GROUP BY 1, 2, 3, 4, 5) \
+         FROM spans LEFT JOIN ({lags}) ON trace_id = to_trace AND span_id = to_span{joins} \
+         WHERE edge_kind IS NOT NULL AND {roots} GROUP BY 1, 2, 3, 4, 5) \
          ORDER BY calls DESC, src, dst"
+    )
+}
+
+/// The latest end of the spans that a consumer links to. The kernel sees one trace; a message may
+/// lead into another, and the two meet here, whenever they arrive.
+fn lags(range: &Range) -> String {
+    let near = range.widened(TRACE_NS_MAX).of(c::START_TIME);
+    format!(
+        "SELECT to_trace, to_span, max(epoch_ns(end_time)) AS sent_ns \
+         FROM (SELECT trace_id AS to_trace, span_id AS to_span, unnest(links) AS link FROM spans \
+         WHERE kind = 'consumer' AND {near}) \
+         JOIN (SELECT trace_id AS from_trace, span_id AS from_span, end_time FROM spans \
+         WHERE kind IN ('producer', 'client') AND {near}) \
+         ON from_trace = link['trace_id'] AND from_span = link['span_id'] GROUP BY 1, 2"
     )
 }
 
 /// What the nodes of the map are.
 struct Level {
     with: String,
-    from: String,
+    joins: String,
     source: String,
     target: String,
 }
@@ -100,7 +121,7 @@ impl Level {
     fn read(level: Option<&str>) -> Level {
         let plain = Level {
             with: String::new(),
-            from: "spans".to_owned(),
+            joins: String::new(),
             source: "edge_source".to_owned(),
             target: "edge_target".to_owned(),
         };
@@ -111,7 +132,7 @@ impl Level {
                  FROM spans GROUP BY 1) ",
                 quoted(key)
             ),
-            from: "spans LEFT JOIN node s ON s.service = edge_source \
+            joins: " LEFT JOIN node s ON s.service = edge_source \
                    LEFT JOIN node t ON t.service = edge_target"
                 .to_owned(),
             source: "coalesce(s.label, edge_source)".to_owned(),

@@ -71,7 +71,7 @@ pub(super) const PAIRS: View = View {
                  a.span_id, a.service_name, a.name, a.start_time, a.duration_ns, \
                  b.span_id, b.service_name, b.name, b.start_time, b.duration_ns \
                  FROM {} a JOIN {} b ON a.trace_id = b.trace_id WHERE {related} \
-                 ORDER BY a.root_start, a.trace_id, a.tree_left, b.tree_left",
+                 ORDER BY a.start_time, a.trace_id, a.span_id, b.start_time, b.span_id",
             side(&a),
             side(&b)
         )))

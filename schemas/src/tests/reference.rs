@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::check_file;
 use crate::attributes::{Owner, ValueType, promoted_keys};
 use crate::columns as c;
+use crate::derived::{Derived, ERROR_FACTS, PATH_FACTS, PATTERN_FACTS, SPAN_FACTS, TRACE_FACTS};
 use crate::semantic::{self, Semantic, Source};
 use crate::{Kind, Table};
 
@@ -22,6 +23,9 @@ fn the_sql_reference_is_up_to_date() {
     let mut text = HEAD.to_owned();
     for table in Table::ALL {
         write_table(&mut text, table);
+        if table == Table::Spans {
+            write_derived(&mut text);
+        }
     }
     write_structs(&mut text);
     write_promoted(&mut text);
@@ -68,6 +72,48 @@ fn write_table(text: &mut String, table: Table) {
 fn write_row(text: &mut String, name: &str, kind: &str, nullable: bool, doc: &str) {
     let null = if nullable { "○" } else { "" };
     writeln!(text, "| `{name}` | {kind} | {null} | {doc} |").unwrap();
+}
+
+/// What the trace kernel says: columns of `spans`, and tables of their own.
+fn write_derived(text: &mut String) {
+    write_facts(
+        text,
+        "### Derived columns of spans",
+        "What the spans of a trace say together, whoever sent them and wherever they are stored. Each is a column of `spans` as\n\
+         soon as a statement names it; `SELECT *` does not show it. The definitions stand in `analysis/`; a trace is always\n\
+         read whole, also where the statement asks for some of its spans. Where a trace is too large for the memory of the\n\
+         query they are null.",
+        SPAN_FACTS,
+    );
+    write_facts(text, "## traces", "One row a trace, from the same kernel.", TRACE_FACTS);
+    write_facts(
+        text,
+        "## error_origins",
+        "One row a place in a trace where an error began.",
+        ERROR_FACTS,
+    );
+    write_facts(
+        text,
+        "## call_patterns",
+        "One row a group of sibling calls of a span that follow one another and need not.",
+        PATTERN_FACTS,
+    );
+    write_facts(
+        text,
+        "## critical_paths()",
+        "One row a piece of the critical path of each segment of each trace: `critical_paths([tolerance [, end_to_end]])`.\n\
+         `tolerance` is the share of a parent by which two children may overlap and still follow one another, 0.01 when left\n\
+         out. With `end_to_end` the paths of segments that begin with a message go on through it, back to the root.",
+        PATH_FACTS,
+    );
+}
+
+fn write_facts<F>(text: &mut String, title: &str, about: &str, facts: &[Derived<F>]) {
+    write!(text, "\n{title}\n\n{about}\n\n| column | type | | meaning |\n|---|---|---|---|\n")
+        .unwrap();
+    for fact in facts {
+        write_row(text, fact.name, sql_type(fact.kind), true, fact.doc);
+    }
 }
 
 fn about(table: Table) -> &'static str {
