@@ -8,3 +8,4 @@ mod ingest;
 mod restart;
 mod slt;
 mod support;
+mod views;

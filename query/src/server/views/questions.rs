@@ -42,7 +42,8 @@ fn red(is_counted: &str) -> String {
 /// The columns of an answer over those of [`red`].
 fn red_shown(calls: &str, range: &TimeRange) -> Result<String, QueryError> {
     let seconds = match bounds_ns(range)? {
-        (Some(from_ns), Some(to_ns)) => format!("{}", (to_ns - from_ns) as f64 / 1e9),
+        // With a point, so that the division is none of integers.
+        (Some(from_ns), Some(to_ns)) => format!("{:?}", (to_ns - from_ns) as f64 / 1e9),
         _ => "greatest(1.0, (epoch_ns(last_seen) - epoch_ns(first_seen)) / 1e9)".to_owned(),
     };
     Ok(format!(
