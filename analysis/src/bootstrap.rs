@@ -17,6 +17,9 @@ const RESAMPLES: usize = 200;
 /// second.
 const STEPS_MAX: usize = 1_500_000;
 
+/// The same for more keys, since each keeps the differences of all resamples: 32 MB.
+const KEYS_MAX: usize = 20_000;
+
 /// The 95th percentile of the standard normal distribution.
 const NORMAL_95: f64 = 1.644_853_626_951_472_2;
 
@@ -34,7 +37,7 @@ pub struct Interval {
 pub enum IntervalMethod {
     /// From 200 resamples.
     Bootstrap,
-    /// From the standard error, because there were too many traces to resample.
+    /// From the standard error, because there were too many traces or keys to resample.
     Normal,
 }
 
@@ -108,7 +111,7 @@ pub(crate) fn intervals(
     keys: usize,
     seed: u64,
 ) -> (IntervalMethod, Vec<Interval>) {
-    if a.steps() + b.steps() > STEPS_MAX {
+    if a.steps() + b.steps() > STEPS_MAX || keys > KEYS_MAX {
         return (IntervalMethod::Normal, normal(a, b, keys));
     }
     (IntervalMethod::Bootstrap, bootstrap(a, b, keys, seed))

@@ -86,7 +86,6 @@ pub struct Kernel {
     window: Window,
     symbols: Symbols,
     lexicon: Lexicon,
-    trace_id: u128,
     facts: Vec<SpanFacts>,
     scratch: Scratch,
 }
@@ -127,7 +126,6 @@ impl Kernel {
             window: Window::default(),
             symbols,
             lexicon,
-            trace_id: 0,
             facts: Vec::new(),
             scratch: Scratch::default(),
         }
@@ -136,6 +134,11 @@ impl Kernel {
     /// Replaces the tables of the window. Symbols are this kernel's own.
     pub fn set_window(&mut self, window: Window) {
         self.window = window;
+    }
+
+    /// The tables of the window.
+    pub fn window(&self) -> &Window {
+        &self.window
     }
 
     /// The texts that spans refer to.
@@ -162,7 +165,6 @@ impl Kernel {
 
     /// Runs over the spans of one trace, in any order.
     pub fn run(&mut self, trace_id: u128, spans: &[Span], links: &[Link]) -> TraceFacts {
-        self.trace_id = trace_id;
         self.lexicon.read(&self.symbols);
         self.give_back(spans.len());
         let skew_refused = self.grow(spans);
@@ -187,8 +189,8 @@ impl Kernel {
     }
 
     /// The way that led to the end of the trace: from the segment that ended last back through the
-    /// messages that began it, oldest piece first. Input as for [`Kernel::run`].
-    pub fn end_to_end(&mut self, spans: &[Span], _links: &[Link]) -> Vec<Piece> {
+    /// messages that began it, oldest piece first.
+    pub fn end_to_end(&mut self, spans: &[Span]) -> Vec<Piece> {
         let nodes = &self.scratch.tree.nodes;
         let last = pieces::last_segment(nodes).map(|place| nodes[place as usize].index);
         last.map_or_else(Vec::new, |segment| self.end_to_end_from(segment, spans))
@@ -210,7 +212,7 @@ impl Kernel {
 
     /// Paths of errors of the last run, costliest first: one for each origin. Of a trace with very
     /// many deep ones those whose spans together pass a million, or the trace's spans, are left out.
-    pub fn error_paths(&mut self, spans: &[Span]) -> Vec<ErrorPath> {
+    pub fn error_paths(&self, spans: &[Span]) -> Vec<ErrorPath> {
         let Scratch { tree, peers, critical, .. } = &self.scratch;
         let known = Known { spans, nodes: &tree.nodes, peers };
         errors::paths(known, &self.facts, critical, &self.lexicon)

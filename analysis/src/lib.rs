@@ -4,12 +4,17 @@
 //! place in the tree, its own time, its share of the critical path, whom it called, which part it
 //! had in an error. It is a pure function: no IO, no clock, no randomness, and the order of the
 //! input changes nothing.
+//!
+//! The other modules are the formulas of the views over many traces: plain numbers in, plain numbers
+//! out. What is random in them ([`bootstrap`]) follows from a seed.
 #![warn(missing_docs)]
 
 pub mod bootstrap;
 pub mod breakdown;
+pub mod causes;
 pub mod compare;
 pub mod detectors;
+pub mod diff;
 pub mod facts;
 mod hash;
 pub mod kernel;

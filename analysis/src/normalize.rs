@@ -168,10 +168,9 @@ impl<'a> Scanner<'a> {
             self.has_space = false;
         }
         self.copy(1);
-        let before = self.out[..open].trim_end();
-        if let Some(before) = before.strip_suffix(',')
+        if matches!(&self.out[open..], "(?)" | "[?]")
+            && let Some(before) = self.out[..open].trim_end().strip_suffix(',')
             && before.trim_end().ends_with(&self.out[open..])
-            && matches!(&self.out[open..], "(?)" | "[?]")
         {
             self.out.truncate(before.trim_end().len());
         }
@@ -234,13 +233,21 @@ fn quoted(text: &str) -> (usize, bool) {
     (bytes.len(), false)
 }
 
-/// Whether the text between two brackets is nothing but values and commas.
-fn is_list(text: &str) -> bool {
-    let is_value = |item: &str| {
-        let item = item.trim();
-        LITERAL_WORDS.iter().any(|word| word.eq_ignore_ascii_case(item))
-    };
-    text.split(',').all(is_value)
+/// Whether the text between two brackets is nothing but values and commas. It stops at the first
+/// thing that is not, so that brackets in brackets take no more than their length.
+fn is_list(mut text: &str) -> bool {
+    loop {
+        text = text.trim_start();
+        let is_next = |word: &&&str| {
+            text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+        };
+        let Some(value) = LITERAL_WORDS.iter().find(is_next) else { return false };
+        text = text[value.len()..].trim_start();
+        match text.strip_prefix(',') {
+            Some(rest) => text = rest,
+            None => return text.is_empty(),
+        }
+    }
 }
 
 #[cfg(test)]

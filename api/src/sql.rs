@@ -54,9 +54,30 @@ pub struct Stats {
     /// Bytes of old WAL not yet replayed; rows in them are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovering_bytes: Option<u64>,
+    /// Where the trace kernel ran: what it ran over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traces: Option<TraceStats>,
     /// What the reader should know, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// What the trace kernel ran over for an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TraceStats {
+    /// Traces of the range, whole or not.
+    pub used: u64,
+    /// Of these: without their root or a parent, or still arriving.
+    pub incomplete: u64,
+    /// Of these: too large for the memory of the query; their derived columns are null.
+    pub truncated: u64,
+    /// Read and left out, because they lie outside the range.
+    pub skipped: u64,
+    /// Spans of the traces used.
+    pub spans: u64,
+    /// Rows left out as the same span.
+    pub duplicates: u64,
 }
 
 /// The JSON answer of `/api/v1/sql`, whole.

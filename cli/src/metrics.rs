@@ -6,7 +6,7 @@ use std::sync::Arc;
 use collector::CollectorStats;
 use query::Engine;
 use schemas::Table;
-use storage::{Store, StoreStats};
+use storage::{Scrubbed, Store, StoreStats};
 
 use crate::server_file::Addresses;
 
@@ -116,6 +116,20 @@ fn store(out: &mut String, stats: &StoreStats) {
         "Time spent in syncs.",
         &[("", seconds)],
     );
+    scrub(out, &stats.scrubbed);
+}
+
+fn scrub(out: &mut String, scrubbed: &Scrubbed) {
+    let pending = [("", scrubbed.pending as f64)];
+    let help = "Files of the last run still to be compared with their hashes.";
+    family(out, "otlake_scrub_pending_files", "gauge", help, &pending);
+    let compared = [
+        ("{result=\"sound\"}", scrubbed.sound as f64),
+        ("{result=\"damaged\"}", scrubbed.damaged as f64),
+        ("{result=\"unchecked\"}", scrubbed.unchecked as f64),
+    ];
+    let help = "Files compared with their hashes since the start.";
+    family(out, "otlake_scrub_files_total", "counter", help, &compared);
 }
 
 fn per_table(out: &mut String, name: &str, help: &str, values: &[u64; Table::COUNT]) {

@@ -9,6 +9,7 @@ mod catalog;
 mod damage;
 mod memory;
 mod running;
+mod stop;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -49,6 +50,7 @@ pub(crate) use catalog::SnapshotCatalog;
 use memory::QueryPool;
 use running::Registry;
 pub use running::Running;
+use stop::Stop;
 
 /// Limits of the engine. Every one is listed in `system.limits`.
 #[derive(Clone, Debug)]
@@ -288,8 +290,10 @@ impl Engine {
         read_only.verify_plan(&plan).map_err(fail)?;
         let plan = with_limit(plan, limit).map_err(fail)?;
         let physical = state.create_physical_plan(&plan).await.map_err(fail)?;
+        let stop = Stop::default();
+        let plan = stop.within(physical).map_err(fail)?;
         let store = Arc::clone(&self.store);
-        Ok(Planned { plan: physical, state, totals, snapshot, store, sql: request.sql.clone() })
+        Ok(Planned { plan, stop, state, totals, snapshot, store, sql: request.sql.clone() })
     }
 
     fn reader(&self) -> Result<Arc<CachedParquetFileReaderFactory>, QueryError> {
@@ -331,6 +335,7 @@ impl Drop for Engine {
 #[derive(Debug)]
 pub(crate) struct Planned {
     plan: Arc<dyn ExecutionPlan>,
+    stop: Stop,
     state: SessionState,
     totals: Arc<ScanTotals>,
     snapshot: Arc<storage::Snapshot>,

@@ -7,6 +7,7 @@ mod counter;
 mod exemplars;
 mod hist;
 mod ids;
+mod sample;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -39,6 +40,7 @@ fn aggregate() -> Vec<Arc<AggregateUDF>> {
     let mut all = hist::aggregate();
     all.extend(counter::aggregate());
     all.extend(exemplars::aggregate());
+    all.extend(sample::aggregate());
     all
 }
 

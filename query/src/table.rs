@@ -99,6 +99,10 @@ pub(crate) struct SnapshotTable {
     table: Table,
     context: Arc<ScanContext>,
     schema: SchemaRef,
+    /// Two scans with the same filters give the same rows in the same order, partition by partition.
+    repeatable: bool,
+    /// Whether the statistics of the answer count its scans; another look at the same rows does not.
+    counted: bool,
 }
 
 impl SnapshotTable {
@@ -106,7 +110,13 @@ impl SnapshotTable {
     pub(crate) fn new(table: Table, context: Arc<ScanContext>, named: &BTreeSet<String>) -> Self {
         let mut fields: Vec<Field> = visible_fields(table);
         fields.extend(named.iter().filter_map(|name| named_field(table, name)));
-        SnapshotTable { table, context, schema: Arc::new(Schema::new(fields)) }
+        SnapshotTable {
+            table,
+            context,
+            schema: Arc::new(Schema::new(fields)),
+            repeatable: false,
+            counted: true,
+        }
     }
 
     /// The same table with virtual columns behind its own.
@@ -124,7 +134,8 @@ impl SnapshotTable {
         SnapshotTable { schema: Arc::new(Schema::new(fields)), ..self.clone() }
     }
 
-    /// The same table without derived columns, and with the given ones behind its own.
+    /// The same table without derived columns, and with the given ones behind its own. Its scans can
+    /// be repeated: no partition takes files from another.
     pub(crate) fn reading(&self, wanted: &[Field]) -> SnapshotTable {
         let own = self.schema.fields().iter().filter(|f| !traces::is_fact(f));
         let mut fields: Vec<Field> = own.map(|f| f.as_ref().clone()).collect();
@@ -133,7 +144,22 @@ impl SnapshotTable {
                 fields.push(field.clone());
             }
         }
-        SnapshotTable { schema: Arc::new(Schema::new(fields)), ..self.clone() }
+        let schema = Arc::new(Schema::new(fields));
+        SnapshotTable { schema, repeatable: true, ..self.clone() }
+    }
+
+    /// The same table for another look at rows that a scan has counted.
+    pub(crate) fn again(&self) -> SnapshotTable {
+        SnapshotTable { counted: false, ..self.clone() }
+    }
+
+    /// Rows that a scan of these traces reads at most.
+    pub(crate) fn rows_in(&self, range: &traces::TraceRange) -> u64 {
+        let files = self.context.snapshot.files(self.table);
+        let files = files.iter().filter(|f| range.overlaps(f.min_time_ns, f.max_time_ns));
+        let live = self.context.snapshot.live(self.table);
+        files.map(|f| f.rows).sum::<u64>()
+            + live.iter().map(|b| b.rows.num_rows() as u64).sum::<u64>()
     }
 
     /// The schema of the file scan: visible columns, then hidden physical ones.
@@ -168,6 +194,7 @@ impl SnapshotTable {
             .with_file_groups(groups)
             .with_projection_indices(Some(projection.cloned().unwrap_or(visible)))?
             .with_limit(limit)
+            .with_preserve_order(self.repeatable)
             .with_expr_adapter(Some(Arc::new(AttributeAdapterFactory { table: self.table })))
             .build();
         Ok(DataSourceExec::from_data_source(config))
@@ -211,20 +238,25 @@ impl TableProvider for SnapshotTable {
         let all = self.context.snapshot.files(self.table);
         let files = prune::prune(self.table, all, predicate.as_ref(), &self.schema)?;
         let totals = &self.context.totals;
-        totals.files.lock().extend(files.iter().map(Arc::clone));
-        totals.files_skipped.fetch_add((all.len() - files.len()) as u64, Relaxed);
+        if self.counted {
+            totals.files.lock().extend(files.iter().map(Arc::clone));
+            totals.files_skipped.fetch_add((all.len() - files.len()) as u64, Relaxed);
+        }
         let inner = match files.is_empty() {
             true => None,
             false => Some(self.file_scan(state, &files, projection, predicate, limit)?),
         };
         let live = self.context.snapshot.live(self.table);
-        totals.live_rows.fetch_add(live.iter().map(|b| b.rows.num_rows() as u64).sum(), Relaxed);
+        if self.counted {
+            let rows = live.iter().map(|b| b.rows.num_rows() as u64).sum();
+            totals.live_rows.fetch_add(rows, Relaxed);
+        }
         let projected = match projection {
             Some(indices) => Arc::new(self.schema.project(indices)?),
             None => Arc::clone(&self.schema),
         };
         let partitions = state.config().target_partitions();
-        Ok(Arc::new(SnapshotScanExec::new(self.table, projected, inner, live, partitions)))
+        Ok(Arc::new(SnapshotScanExec::new(self.table, projected, inner, files, live, partitions)))
     }
 }
 
@@ -260,19 +292,25 @@ pub(crate) fn named_field(table: Table, name: &str) -> Option<Field> {
     Some(Field::new(name, semantic.value_type.data_type(), true))
 }
 
-/// Spreads files over partitions by size, largest first, each to the lightest partition.
+/// Spreads files over partitions by size, largest first, each to the lightest partition, and there
+/// newest first: most questions for a few rows are for the newest.
 fn file_groups(files: &[Arc<DataFile>], partitions: usize) -> Result<Vec<FileGroup>> {
     let mut order: Vec<&Arc<DataFile>> = files.iter().collect();
     order.sort_by_key(|f| std::cmp::Reverse(f.bytes));
-    let mut groups: Vec<(u64, Vec<PartitionedFile>)> =
+    let mut groups: Vec<(u64, Vec<&DataFile>)> =
         vec![(0, Vec::new()); partitions.clamp(1, files.len().max(1))];
     for file in order {
         let Some(lightest) = groups.iter_mut().min_by_key(|g| g.0) else { break };
         lightest.0 += file.bytes;
-        let hint = usize::try_from(file.footer_bytes).unwrap_or(0) + 8;
-        let entry =
-            PartitionedFile::new(file.name.clone(), file.bytes).with_metadata_size_hint(hint);
-        lightest.1.push(entry);
+        lightest.1.push(file);
     }
-    Ok(groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect())
+    let entry = |file: &DataFile| {
+        let hint = usize::try_from(file.footer_bytes).unwrap_or(0) + 8;
+        PartitionedFile::new(file.name.clone(), file.bytes).with_metadata_size_hint(hint)
+    };
+    let group = |(_, mut files): (u64, Vec<&DataFile>)| {
+        files.sort_by_key(|file| std::cmp::Reverse((file.max_time_ns, file.id)));
+        FileGroup::new(files.into_iter().map(entry).collect())
+    };
+    Ok(groups.into_iter().map(group).collect())
 }

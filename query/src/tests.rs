@@ -5,3 +5,4 @@ mod damaged;
 mod differential;
 mod explain;
 mod fixture;
+mod newest;

@@ -1,17 +1,22 @@
 //! The trace kernel as a part of a plan: from spans as stored to what each says of its trace.
 //!
 //! A scan of `spans` that is asked for a derived column (`critical_ns`, `peer`, `root_name` …) reads
-//! the columns of [`input`] beside those asked for, has them brought together by trace, and puts
-//! [`exec::TraceExec`] on top, which runs the kernel of `analysis` once a trace. A trace must be seen
+//! the columns of [`input`] beside those asked for, and [`exec::TraceExec`] on top runs the kernel of
+//! `analysis` once a trace: as the rows come where a trace lies in one place, and at the end where it
+//! is scattered ([`split`]). A trace must be seen
 //! whole: conditions on the trace id go down to the files, conditions on times go down widened
 //! ([`range`]), all others stay above.
 
+mod driver;
 mod exec;
 mod findings;
 mod group;
 mod input;
 mod output;
 mod range;
+mod split;
+mod window;
+mod worker;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,10 +37,10 @@ use schemas::derived::{
 };
 
 use crate::table::{ScanContext, SnapshotTable};
-use exec::TraceExec;
+pub(crate) use exec::TraceExec;
 pub(crate) use findings::Finding;
-use range::TraceRange;
-pub(crate) use range::{now_ns, root_start};
+pub(crate) use range::{TraceRange, now_ns, root_start};
+use window::Lesson;
 
 /// What a plan node gives for each trace.
 #[derive(Clone, Debug)]
@@ -117,6 +122,39 @@ impl Input {
         Ok(self.schema.index_of(name)?)
     }
 
+    /// A scan in as many partitions as there are threads.
+    async fn scan(
+        table: &SnapshotTable,
+        state: &dyn Session,
+        projection: &Vec<usize>,
+        filters: &[Expr],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let scan = table.scan(state, Some(projection), filters, None).await?;
+        let options = state.config_options();
+        let spread = scan.repartitioned(options.execution.target_partitions, options)?;
+        Ok(spread.unwrap_or(scan))
+    }
+
+    /// Other traces to learn from: those of the statement, unless it asks for single ones.
+    async fn lesson(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+        pushed: &[Expr],
+        range: &TraceRange,
+    ) -> Result<Option<Lesson>> {
+        if filters.iter().any(range::is_of_trace) {
+            return Ok(None);
+        }
+        let schema = self.table.schema();
+        let columns = input::fields()
+            .iter()
+            .map(|f| Ok(schema.index_of(f.name())?))
+            .collect::<Result<Vec<_>>>()?;
+        let input = Input::scan(&self.table.again(), state, &columns, pushed).await?;
+        Ok(Some(Lesson { input, every: Lesson::every(self.table.rows_in(range)) }))
+    }
+
     async fn plan(
         &self,
         state: &dyn Session,
@@ -127,9 +165,12 @@ impl Input {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let range = TraceRange::of(filters);
         let pushed = range.pushed(filters);
-        let scan = self.table.scan(state, Some(&self.projection), &pushed, None).await?;
+        let trace_id = vec![self.table.schema().index_of(c::TRACE_ID)?];
+        let scan = Input::scan(&self.table, state, &self.projection, &pushed).await?;
+        let ids = Input::scan(&self.table.again(), state, &trace_id, &pushed).await?;
+        let lesson = self.lesson(state, filters, &pushed, &range).await?;
         let now_ns = now_ns(state);
-        Ok(Arc::new(TraceExec::new(scan, shape, schema, options, range, now_ns)?))
+        Ok(Arc::new(TraceExec::new([scan, ids], lesson, shape, schema, options, range, now_ns)?))
     }
 }
 

@@ -6,10 +6,16 @@
 //! number can be asked for by hand.
 
 mod args;
+mod bottlenecks;
 mod breakdown;
+mod causes;
+mod compare;
+mod diff;
+mod errors;
 mod exec;
 mod map;
 mod pairs;
+mod path;
 mod paths;
 mod rows;
 mod show;
@@ -20,7 +26,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{
@@ -58,16 +64,52 @@ pub(crate) struct Built {
     /// The statement behind it.
     pub(crate) sql: String,
     /// What is made of its rows; `None` shows them as they are.
-    pub(crate) finish: Option<Finish>,
+    pub(crate) fold: Option<NewFold>,
 }
 
-/// A formula over all rows of the statement. The result's columns are those of the view, in order.
-pub(crate) type Finish =
-    Arc<dyn Fn(&[RecordBatch]) -> Result<Vec<arrow_array::ArrayRef>> + Send + Sync>;
+impl Built {
+    /// The rows of a statement as they are.
+    fn plain(sql: String) -> Built {
+        Built { sql, fold: None }
+    }
+
+    /// A formula over the rows of a statement.
+    fn folded<F: Fold + 'static>(
+        sql: String,
+        new: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Built {
+        Built { sql, fold: Some(Arc::new(move || Box::new(new()))) }
+    }
+}
+
+/// Makes the state of a formula, anew each time the plan runs.
+pub(crate) type NewFold = Arc<dyn Fn() -> Box<dyn Fold> + Send + Sync>;
+
+/// A formula that takes the rows of a statement batch by batch.
+pub(crate) trait Fold: Send {
+    /// Takes some rows.
+    fn add(&mut self, batch: &RecordBatch) -> Result<()>;
+    /// The columns of the view, in order.
+    fn finish(self: Box<Self>) -> Result<Vec<ArrayRef>>;
+    /// Memory held, estimated.
+    fn bytes(&self) -> usize;
+}
 
 /// Every view with arguments.
-pub(crate) const VIEWS: &[View] =
-    &[trace::TRACE, breakdown::BREAKDOWN, tail::TAIL, map::MAP, pairs::PAIRS];
+pub(crate) const VIEWS: &[View] = &[
+    trace::TRACE,
+    path::CRITICAL_PATH,
+    breakdown::BREAKDOWN,
+    tail::TAIL,
+    map::MAP,
+    errors::ERRORS,
+    bottlenecks::BOTTLENECKS,
+    compare::COMPARE,
+    diff::TRACE_DIFF,
+    diff::COHORT_DIFF,
+    causes::CAUSES,
+    pairs::PAIRS,
+];
 
 /// The functions of one statement.
 pub(crate) fn functions(
@@ -78,16 +120,18 @@ pub(crate) fn functions(
         let function = ViewFunction { view, catalog: catalog.clone(), limits: *limits };
         (view.name, Arc::new(function) as Arc<dyn TableFunctionImpl>)
     });
-    let show = std::iter::once((show::NAME, Arc::new(show::ShowSql) as Arc<dyn TableFunctionImpl>));
+    let paths = Arc::new(path::AllPaths(Arc::clone(catalog.context())));
+    let others: [(&str, Arc<dyn TableFunctionImpl>); 2] =
+        [(show::NAME, Arc::new(show::ShowSql)), (path::ALL_PATHS, paths)];
     let named = |(name, function): (&str, _)| {
         (name.to_owned(), Arc::new(TableFunction::new(name.to_owned(), function)))
     };
-    views.chain(show).map(named).collect()
+    views.chain(others).map(named).collect()
 }
 
 /// The view of a name, with the statement for these arguments.
 pub(crate) fn build(view: &View, exprs: &[Expr], session: &dyn Session) -> Result<Built> {
-    let mut args = Args::new(view, exprs, session);
+    let mut args = Args::of(view.name, view.usage, exprs, session);
     let built = (view.build)(&mut args)?;
     args.end()?;
     Ok(built)
@@ -176,7 +220,7 @@ impl TableProvider for ViewTable {
             .ok_or_else(|| exec_datafusion_err!("{} needs a session of the engine", self.name))?;
         let inner = self.inner(state).await?;
         let view =
-            ViewExec::new(self.name, inner, Arc::clone(&self.schema), self.built.finish.clone());
+            ViewExec::new(self.name, inner, Arc::clone(&self.schema), self.built.fold.clone());
         let whole: Arc<dyn ExecutionPlan> = Arc::new(view);
         match projection {
             Some(indices) => project(whole, &Arc::new(self.schema.project(indices)?)),

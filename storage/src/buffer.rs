@@ -182,6 +182,14 @@ impl Buffer {
         (oldest.sealed && !must_wait).then(|| oldest.sealed(signal))
     }
 
+    /// The oldest generation, whatever its state: what a flush would write next. It is not sealed,
+    /// so that the flusher leaves it alone.
+    #[cfg(test)]
+    pub(crate) fn oldest(&self, signal: Signal) -> Option<Sealed> {
+        let lanes = self.state.lock();
+        lanes[signal.index()].generations.front().map(|oldest| oldest.sealed(signal))
+    }
+
     /// A generation is in files: adds them and drops its rows in one swap.
     pub(crate) fn flushed(&self, sealed: &Sealed, files: Vec<Arc<DataFile>>) {
         let mut lanes = self.state.lock();

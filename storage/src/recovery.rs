@@ -4,7 +4,7 @@
 //! into generations that leave before all younger ones. Whatever cannot be read is recorded as a
 //! gap and set aside; nothing found in a directory stops a start, a newer format excepted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,7 +26,9 @@ use crate::retention::Removed;
 use crate::snapshot::{DataLoss, Snapshot};
 use crate::store::{Counters, Inner, Phase, Writer};
 use crate::wal::{Committed, Covered, Frame, Recovered, Wal, WalConfig, WalLoss};
-use crate::{StorageError, StoreConfig, durable, flush, layout, parquet_file, sweep, upkeep, wal};
+use crate::{
+    StorageError, StoreConfig, durable, flush, layout, parquet_file, scrub, sweep, upkeep, wal,
+};
 
 /// Decoded frames that may wait for the task that shows them.
 const REPLAY_AHEAD: usize = 16;
@@ -73,7 +75,7 @@ pub(crate) async fn open(
     let since = clock.monotonic();
     let removed = removed.into_iter().map(|file| Removed { file: Arc::new(file), since });
     let removed: Vec<Removed> = removed.collect();
-    let covered = loaded.covered;
+    let (covered, hashes) = (loaded.covered, std::mem::take(&mut loaded.hashes));
     let wake = Arc::new(Notify::new());
     let (buffer, keys, rejects) = memory(loaded);
     let publish = publisher(&config, &clock, &buffer, &wake);
@@ -91,19 +93,27 @@ pub(crate) async fn open(
         replay,
         wake,
         phase: watch::Sender::new(Phase::Complete),
+        scrubbed: watch::Sender::default(),
     });
     inner.counters.wal_torn_tail_bytes.store(recovered.torn_tail_bytes, Ordering::Relaxed);
     inner.make_ballast();
     inner.watch_disk();
+    start_tasks(&inner, recovered, &hashes);
+    Ok(inner)
+}
+
+/// Starts what goes on behind the open until the store closes.
+fn start_tasks(inner: &Arc<Inner>, recovered: Recovered, hashes: &HashMap<i64, [u8; 32]>) {
+    let scrub = scrub::plan(inner, hashes);
     if recovered.bytes_to_replay > 0 {
         inner.phase.send_replace(Phase::Replaying);
         inner.buffer.set_replaying(true);
         inner.buffer.set_recovering(Some(recovered.bytes_to_replay));
-        tokio::spawn(replay_in_background(Arc::clone(&inner), recovered));
+        tokio::spawn(replay_in_background(Arc::clone(inner), recovered));
     }
-    tokio::spawn(flush::run(Arc::clone(&inner)));
-    tokio::spawn(upkeep::run(Arc::clone(&inner)));
-    Ok(inner)
+    tokio::spawn(flush::run(Arc::clone(inner)));
+    tokio::spawn(upkeep::run(Arc::clone(inner)));
+    tokio::spawn(scrub::run(Arc::clone(inner), scrub));
 }
 
 /// Reads a directory as it is: no lock, no change. Another process may be writing to it, so the
@@ -151,6 +161,7 @@ async fn read_once(
         replay: Arc::clone(replay),
         wake: Arc::new(Notify::new()),
         phase: watch::Sender::new(Phase::Complete),
+        scrubbed: watch::Sender::default(),
     });
     let reader = Arc::clone(&inner);
     tokio::task::spawn_blocking(move || reader.replay_into_memory(&recovered))

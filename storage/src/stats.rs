@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use schemas::Table;
 
+use crate::Scrubbed;
 use crate::store::Inner;
 
 /// Figures of a store at one moment. Arrays have one slot a table, by `Table::index`.
@@ -49,6 +50,8 @@ pub struct StoreStats {
     pub oldest_live_ns: Option<i64>,
     /// Free space of the disk.
     pub free_disk_bytes: u64,
+    /// The comparison of files with their hashes since the start.
+    pub scrubbed: Scrubbed,
     /// Some while old WAL is replayed: bytes outstanding.
     pub recovering_bytes: Option<u64>,
     /// Some(reason) when ingest is refused (disk full, sync failures): readiness is false.
@@ -67,6 +70,7 @@ impl StoreStats {
             flushes: counters.flushes.load(Relaxed),
             flush_failures: counters.flush_failures.load(Relaxed),
             free_disk_bytes: counters.free_disk_bytes.load(Relaxed),
+            scrubbed: *inner.scrubbed.borrow(),
             recovering_bytes: snapshot.recovering_bytes(),
             ..StoreStats::default()
         };

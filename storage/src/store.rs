@@ -21,7 +21,9 @@ use crate::request::{Append, Appended, Replay};
 use crate::retention::Removed;
 use crate::snapshot::{DataLoss, Snapshot};
 use crate::wal::{Covered, Wal};
-use crate::{StorageError, StoreConfig, StoreStats, layout, parquet_file, recovery, sweep};
+use crate::{
+    Scrubbed, StorageError, StoreConfig, StoreStats, layout, parquet_file, recovery, sweep,
+};
 
 /// Durable, queryable telemetry in one directory. Dropping it without [`Store::close`] is like a
 /// crash: nothing acknowledged is lost, live rows come back from the WAL at the next start.
@@ -44,6 +46,8 @@ pub(crate) struct Inner {
     /// Wakes the flusher before its time.
     pub(crate) wake: Arc<Notify>,
     pub(crate) phase: watch::Sender<Phase>,
+    /// How far comparing files with their hashes has come.
+    pub(crate) scrubbed: watch::Sender<Scrubbed>,
 }
 
 /// What only the one process that holds the directory has.
@@ -248,24 +252,7 @@ impl Store {
     /// Takes a file that cannot be decoded out of all future snapshots, records its rows as lost
     /// and moves it to quarantine. false when no live file has that number.
     pub async fn quarantine_file(&self, id: i64, cause: &str) -> Result<bool, StorageError> {
-        let snapshot = self.snapshot();
-        let file = Table::ALL.iter().flat_map(|t| snapshot.files(*t)).find(|file| file.id == id);
-        let Some(file) = file else { return Ok(false) };
-        let inner = &self.inner;
-        let now_ns = inner.clock.wall_ns();
-        let loss = DataLoss::of_file(now_ns, file, cause);
-        let change = Change {
-            remove: vec![id],
-            losses: vec![loss],
-            note: "quarantine",
-            ..Change::default()
-        };
-        if !inner.exchange(change, vec![]).await? {
-            return Ok(false);
-        }
-        inner.writer()?.catalog.mark_unlinked(&[id], now_ns).await?;
-        sweep::set_aside(&inner.config.dir, &file.name);
-        Ok(true)
+        self.inner.quarantine_file(id, cause).await
     }
 }
 
@@ -277,6 +264,13 @@ impl Store {
 
     pub(crate) async fn recovered(&self) {
         self.inner.recovered().await;
+    }
+
+    /// Returns once all files are compared with their hashes.
+    pub(crate) async fn scrubbed(&self) -> Scrubbed {
+        let mut scrubbed = self.inner.scrubbed.subscribe();
+        // The sender lives in self, so waiting cannot fail.
+        scrubbed.wait_for(|scrubbed| scrubbed.pending == 0).await.map(|s| *s).unwrap_or_default()
     }
 }
 
@@ -324,6 +318,27 @@ impl Inner {
         let since = self.clock.monotonic();
         let removed = unlink_later.into_iter().map(|file| Removed { file, since });
         writer.removed.lock().extend(removed);
+        Ok(true)
+    }
+
+    /// As [`Store::quarantine_file`].
+    pub(crate) async fn quarantine_file(&self, id: i64, cause: &str) -> Result<bool, StorageError> {
+        let snapshot = self.buffer.snapshot();
+        let file = Table::ALL.iter().flat_map(|t| snapshot.files(*t)).find(|file| file.id == id);
+        let Some(file) = file else { return Ok(false) };
+        let now_ns = self.clock.wall_ns();
+        let loss = DataLoss::of_file(now_ns, file, cause);
+        let change = Change {
+            remove: vec![id],
+            losses: vec![loss],
+            note: "quarantine",
+            ..Change::default()
+        };
+        if !self.exchange(change, vec![]).await? {
+            return Ok(false);
+        }
+        self.writer()?.catalog.mark_unlinked(&[id], now_ns).await?;
+        sweep::set_aside(&self.config.dir, &file.name);
         Ok(true)
     }
 

@@ -10,6 +10,9 @@ use crate::clock::Clock;
 use crate::wal::WalConfig;
 use crate::{StorageError, StoreConfig, layout, parquet_file, wal};
 
+/// Why a file whose hash is another one is not to be trusted.
+pub(crate) const OTHER_BYTES: &str = "its bytes are not the ones that were written";
+
 /// What [`verify_dir`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyReport {
@@ -87,7 +90,7 @@ fn verify_wal(dir: &Path, loaded: &Loaded, report: &mut VerifyReport) -> Result<
 fn verify_file(file: &DataFile, hash: Option<&[u8; 32]>) -> Result<(), String> {
     let found = parquet_file::hash(&file.path).map_err(|why| why.to_string())?;
     if hash.is_some_and(|hash| *hash != found) {
-        return Err("its bytes are not the ones that were written".to_owned());
+        return Err(OTHER_BYTES.to_owned());
     }
     let rows = parquet_file::guarded(|| count_rows(&file.path))?;
     match rows == file.rows {

@@ -114,7 +114,7 @@ fn is_timeout(text: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct Lexicon {
     words: Vec<Word>,
-    names: HashMap<[u32; 4], Symbol, Mix>,
+    names: HashMap<(u64, u64), Symbol, Mix>,
     /// Callers outside.
     pub(super) user: Symbol,
     /// A caller whose span never arrived.
@@ -206,13 +206,14 @@ impl Lexicon {
         number: u32,
         build: impl FnOnce([&str; 3]) -> String,
     ) -> Symbol {
-        let [a, b, c] = parts.map(|part| part.index() as u32);
-        if let Some(name) = self.names.get(&[a, b, c, number]) {
+        let [a, b, c] = parts.map(|part| part.index() as u64);
+        let key = (a << 32 | b, c << 32 | u64::from(number));
+        if let Some(name) = self.names.get(&key) {
             return *name;
         }
         let name = build(parts.map(|part| symbols.text(part)));
         let name = symbols.intern(&name);
-        self.names.insert([a, b, c, number], name);
+        self.names.insert(key, name);
         name
     }
 }

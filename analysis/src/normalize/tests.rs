@@ -71,6 +71,21 @@ fn documents_lose_their_values_and_keep_their_keys() {
     check("[{\"$match\": {\"n\": -1}}]", "[{\"$match\": {\"n\": ?}}]");
 }
 
+#[test]
+fn a_hostile_text_takes_no_more_than_its_length() {
+    // Each would take hours if a closing bracket read all that it closes.
+    let deep = "(".repeat(1_000_000) + &")".repeat(1_000_000);
+    assert_eq!(normalize_query(&deep), deep);
+    let lists = "(1,2,".repeat(300_000) + "3" + &")".repeat(300_000);
+    assert!(normalize_query(&lists).starts_with("(?,?,("));
+    let tuples = format!("VALUES {}(1)", "(1, 2), ".repeat(300_000));
+    assert_eq!(normalize_query(&tuples), "VALUES (?)");
+    for piece in ["$a", "\"", "'", "--", "/*", ":a", "%s", "[", "-1", "1e", "\\'", "$$", " "] {
+        let once = normalize_query(&piece.repeat(100_000));
+        assert!(once.len() <= 200_000, "{piece}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]

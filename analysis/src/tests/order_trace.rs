@@ -149,7 +149,7 @@ fn segments_and_tree() {
 #[test]
 fn end_to_end() {
     let mut ran = run(T1);
-    let pieces = ran.kernel.end_to_end(&ran.picture.spans, &ran.picture.links);
+    let pieces = ran.kernel.end_to_end(&ran.picture.spans);
     check(
         &ran.show(&pieces),
         "g 0-4, c1 4-7, o 7-10, p1 10-13, s1 13-31, p1 31-34, o 34-36, p3 36-40, s3 40-45, \

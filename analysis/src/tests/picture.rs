@@ -48,7 +48,9 @@ impl Picture {
         let [own, parent, kind, service, times, keys @ ..] = words.as_slice() else {
             panic!("{line:?} is no span");
         };
-        let (from, to) = times.split_once('-').unwrap();
+        // The first character may be a sign.
+        let dash = times[1..].find('-').unwrap() + 1;
+        let (from, to) = (&times[..dash], &times[dash + 1..]);
         let (from, to): (i64, i64) = (from.parse().unwrap(), to.parse().unwrap());
         let mut span = Span {
             span_id: id(own),
@@ -146,12 +148,6 @@ pub(super) fn run_with(text: &str, options: Options, set: impl FnOnce(&mut Kerne
 }
 
 impl Ran {
-    /// Facts of the first row with an id.
-    pub(super) fn facts(&self, id: &str) -> &SpanFacts {
-        let index = self.picture.ids.iter().position(|other| other == id);
-        &self.kernel.facts()[index.unwrap_or_else(|| panic!("no span {id}"))]
-    }
-
     pub(super) fn text(&self, symbol: Symbol) -> &str {
         self.kernel.symbols().text(symbol)
     }
@@ -166,6 +162,18 @@ impl Ran {
     /// The same in milliseconds.
     pub(super) fn each_ms(&self, value: impl Fn(&SpanFacts) -> i64) -> String {
         self.each(|facts| ms(value(facts)))
+    }
+
+    /// Ids of the rows for which something holds, in order of the picture.
+    pub(super) fn ids_with(&self, holds: impl Fn(&SpanFacts) -> bool) -> String {
+        let rows = self.picture.ids.iter().zip(self.kernel.facts());
+        let ids: Vec<&str> = rows.filter(|(_, f)| holds(f)).map(|(id, _)| id.as_str()).collect();
+        ids.join(" ")
+    }
+
+    /// The id of a row, `-` for none.
+    pub(super) fn id_at(&self, index: Option<u32>) -> &str {
+        index.map_or("-", |index| self.picture.ids[index as usize].as_str())
     }
 
     /// Pieces as `id from-to`, segments parted by `|`.

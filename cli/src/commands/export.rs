@@ -65,6 +65,15 @@ pub(crate) struct ExportArgs {
     from: ReadFrom,
 }
 
+impl ExportArgs {
+    fn range(&self) -> Result<Range, Failure> {
+        let first = self.first.as_deref().map(services::since).transpose()?;
+        let end = self.last.as_deref().map(services::since).transpose()?;
+        let last = end.map_or(i64::MAX, |end| end.saturating_sub(1));
+        Ok((first.unwrap_or(i64::MIN), last))
+    }
+}
+
 pub(crate) async fn run(args: ExportArgs) -> Result<Exit, Failure> {
     let source = Source::open(&args.from).await?;
     let signal = Signal::from(args.signal);
@@ -81,9 +90,7 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, Failure> {
     let writer = files::Writer::new(BufWriter::new(output), encoding);
     let bar = ProgressBar::new(0);
     let mut export = Export { source: &source, signal, writer, bar, rows: 0 };
-    if let Some(range) = export.range(&args).await? {
-        export.parts(range).await?;
-    }
+    export.parts(args.range()?).await?;
     export.bar.finish_and_clear();
     let rows = export.rows;
     export.writer.finish()?;
@@ -92,7 +99,7 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// Nanoseconds from (inclusive) and to (exclusive).
+/// First and last nanosecond, both inside: no number stands behind the last that a time can have.
 type Range = (i64, i64);
 
 struct Export<'a, W> {
@@ -104,53 +111,42 @@ struct Export<'a, W> {
 }
 
 impl<W: Write> Export<'_, W> {
-    /// The range asked for, cut to what is stored; `None` when nothing is.
-    async fn range(&self, args: &ExportArgs) -> Result<Option<Range>, Failure> {
-        let asked_from = args.first.as_deref().map(services::since).transpose()?;
-        let asked_to = args.last.as_deref().map(services::since).transpose()?;
-        let mut stored: Option<Range> = None;
-        for table in tables(self.signal) {
-            let sql = format!(
-                "select min({0}) as lo, max({0}) as hi from {1}",
-                time_of(*table),
-                table.name()
-            );
-            let answer = self.source.ask(sql).await?;
-            let bound = |name| time::parse(text(answer.rows.first()?, name), 0).ok();
-            if let (Some(lo), Some(hi)) = (bound("lo"), bound("hi")) {
-                let (old_lo, old_hi) = stored.unwrap_or((lo, hi));
-                stored = Some((old_lo.min(lo), old_hi.max(hi)));
+    /// Exports a range in parts that fit into an answer, in the order of time.
+    async fn parts(&mut self, asked: Range) -> Result<(), Failure> {
+        let mut open = vec![asked];
+        while let Some(part) = open.pop() {
+            let Some((part, rows)) = self.stored(part).await? else { continue };
+            if self.bar.length() == Some(0) {
+                self.bar.set_length(rows.unsigned_abs());
             }
-        }
-        Ok(stored.map(|(lo, hi)| {
-            let to = hi.saturating_add(1).min(asked_to.unwrap_or(i64::MAX));
-            (lo.max(asked_from.unwrap_or(i64::MIN)), to)
-        }))
-    }
-
-    /// Exports the range in parts that fit into an answer, in the order of time.
-    async fn parts(&mut self, range: Range) -> Result<(), Failure> {
-        let mut open = vec![range];
-        while let Some(part) = open.pop().filter(|(from, to)| from < to) {
-            let rows = self.count(part).await?;
-            self.bar.inc_length(if part == range { rows.unsigned_abs() } else { 0 });
             match halves(part) {
                 Some((earlier, later)) if rows > PART_ROWS_MAX => open.extend([later, earlier]),
-                _ if rows > 0 => self.part(part, rows).await?,
-                _ => {}
+                _ => self.part(part, rows).await?,
             }
         }
         Ok(())
     }
 
-    async fn count(&self, part: Range) -> Result<i64, Failure> {
-        let counts = tables(self.signal).iter().map(|table| {
-            format!("select count(*) as n from {} where {}", table.name(), within(*table, part))
-        });
-        let sql =
-            format!("select sum(n) as n from ({})", counts.collect::<Vec<_>>().join(" union all "));
+    /// A range cut to what is stored in it, and the rows; so that a few records of senders whose
+    /// clocks are centuries off cost a few more questions.
+    async fn stored(&self, part: Range) -> Result<Option<(Range, i64)>, Failure> {
+        let of_table = |table: &Table| {
+            format!(
+                "select count(*) as n, min({0}) as lo, max({0}) as hi from {1} where {2}",
+                time_of(*table),
+                table.name(),
+                within(*table, part)
+            )
+        };
+        let of_tables: Vec<String> = tables(self.signal).iter().map(of_table).collect();
+        let sql = format!(
+            "select sum(n) as n, min(lo) as lo, max(hi) as hi from ({})",
+            of_tables.join(" union all ")
+        );
         let answer = self.source.ask(sql).await?;
-        Ok(answer.rows.first().map_or(0, |row| output::number(row, "n")))
+        let Some(row) = answer.rows.first() else { return Ok(None) };
+        let bound = |name| time::parse(text(row, name), 0).ok();
+        Ok(bound("lo").zip(bound("hi")).map(|range| (range, output::number(row, "n"))))
     }
 
     async fn part(&mut self, part: Range, rows: i64) -> Result<(), Failure> {
@@ -206,9 +202,9 @@ fn time_of(table: Table) -> &'static str {
     if table == Table::MetricExemplars { c::POINT_TIME } else { table.time_column() }
 }
 
-fn within(table: Table, (from, to): Range) -> String {
+fn within(table: Table, (first, last): Range) -> String {
     let time = time_of(table);
-    format!("{time} >= {} and {time} < {}", time::sql_literal(from), time::sql_literal(to))
+    format!("{time} >= {} and {time} <= {}", time::sql_literal(first), time::sql_literal(last))
 }
 
 /// The rows in the shape that `collector::export` reads: attributes merged back into one column.
@@ -224,7 +220,10 @@ fn question(table: Table, part: Range) -> String {
 }
 
 /// Two parts of a range; `None` when it is one nanosecond.
-fn halves((from, to): Range) -> Option<(Range, Range)> {
-    let middle = from.midpoint(to);
-    (from < middle).then_some(((from, middle), (middle, to)))
+fn halves((first, last): Range) -> Option<(Range, Range)> {
+    (first < last).then(|| {
+        // The middle is rounded towards zero, which may be the last.
+        let middle = first.midpoint(last).min(last - 1);
+        ((first, middle), (middle + 1, last))
+    })
 }

@@ -3,9 +3,12 @@
 //! This is the only integration binary of the workspace, so that the engine is linked once.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod cancel;
 mod cli;
 mod ingest;
+mod prompt;
 mod restart;
 mod slt;
 mod support;
+mod transfer;
 mod views;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use api::sql::Stats;
+use api::sql::{Stats, TraceStats};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use datafusion::common::DataFusionError;
@@ -21,8 +21,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::stop::Stop;
 use super::{Planned, damage};
 use crate::QueryError;
+use crate::traces::TraceExec;
 
 /// A running query: a stream of batches. Ids are `FixedSizeBinary`, times `Timestamp(ns)` without
 /// zone, text `Utf8View` or `Utf8`; names may repeat. Dropping it stops the work.
@@ -35,6 +37,8 @@ pub struct Running {
     batches: mpsc::Receiver<Handed>,
     /// Held so that dropping the answer stops the work.
     work: tokio::task::AbortHandle,
+    /// What stops the work where it does not yield.
+    stop: Stop,
     deadline: Pin<Box<Sleep>>,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     terms: Terms,
@@ -75,6 +79,7 @@ impl Running {
     pub(super) fn start(runtime: &Handle, planned: Planned, terms: Terms) -> Running {
         let (send, batches) = mpsc::channel(1);
         let schema = planned.plan.schema();
+        let stop = planned.stop.clone();
         let facts = Arc::new(PlannedFacts {
             plan: Arc::clone(&planned.plan),
             totals: Arc::clone(&planned.totals),
@@ -87,6 +92,7 @@ impl Running {
             schema,
             batches,
             work,
+            stop,
             deadline,
             cancelled: Box::pin(terms.cancelled.clone().cancelled_owned()),
             planned: facts,
@@ -120,6 +126,19 @@ impl Running {
                 "{bytes} bytes of the log are still being replayed; their rows are missing"
             ));
         }
+        let traces = trace_stats(&self.planned.plan);
+        if let Some(traces) = traces.filter(|traces| traces.incomplete > 0) {
+            warnings.push(format!(
+                "{} of {} traces are incomplete: a root or parent is missing, or they still arrive",
+                traces.incomplete, traces.used
+            ));
+        }
+        if let Some(traces) = traces.filter(|traces| traces.truncated > 0) {
+            warnings.push(format!(
+                "{} traces are too large for the memory of a query; their derived columns are null",
+                traces.truncated
+            ));
+        }
         Stats {
             query_id: self.id.clone(),
             rows: self.rows,
@@ -131,12 +150,14 @@ impl Running {
             truncated: self.truncated,
             partial: !gaps.is_empty(),
             recovering_bytes,
+            traces,
             warnings,
         }
     }
 
     fn end(&mut self) {
         self.done = true;
+        self.stop.raise();
         self.work.abort();
     }
 
@@ -195,6 +216,7 @@ impl Stream for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.stop.raise();
         self.work.abort();
     }
 }
@@ -250,6 +272,14 @@ async fn failed(planned: &Planned, error: Option<DataFusionError>) -> QueryError
         Some(error) => QueryError::from_datafusion(error, &planned.sql),
         None => QueryError::internal("the query panicked; the log of the server has the place"),
     }
+}
+
+/// What the kernel ran over, of the node that saw most: several nodes of a plan mostly see the same
+/// traces.
+fn trace_stats(plan: &Arc<dyn ExecutionPlan>) -> Option<TraceStats> {
+    let own = TraceExec::stats(plan.as_ref());
+    let below = plan.children().into_iter().filter_map(trace_stats);
+    own.into_iter().chain(below).max_by_key(|stats| (stats.used, stats.spans))
 }
 
 /// Sum of a metric over all scans of a plan.

@@ -86,13 +86,6 @@ impl Candidate {
         order.then(other.trace_id.cmp(&self.trace_id)).is_gt()
     }
 
-    /// Place in the sample: ids of one sender may count up, so they are mixed.
-    fn hash(&self) -> u64 {
-        let folded = (self.trace_id as u64) ^ ((self.trace_id >> 64) as u64).rotate_left(29);
-        let mixed = (folded ^ (folded >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        mixed ^ (mixed >> 29)
-    }
-
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.value.to_le_bytes());
         out.extend_from_slice(&self.trace_id.to_le_bytes());
@@ -104,6 +97,13 @@ impl Candidate {
             trace_id: u128::from_le_bytes(bytes.get(8..24)?.try_into().ok()?),
         })
     }
+}
+
+/// Order of ids in a sample: ids of one sender may count up, so they are mixed.
+pub(super) fn id_hash(trace_id: u128) -> u64 {
+    let folded = (trace_id as u64) ^ ((trace_id >> 64) as u64).rotate_left(29);
+    let mixed = (folded ^ (folded >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed ^ (mixed >> 29)
 }
 
 #[derive(Debug, Default)]
@@ -127,7 +127,7 @@ impl Group {
     }
 
     fn sample(&mut self, row: Candidate) {
-        let hash = row.hash();
+        let hash = id_hash(row.trace_id);
         let full = self.sample.len() == SAMPLE;
         if full && self.sample.last().is_some_and(|last| last.0 < hash) {
             return;

@@ -1,12 +1,14 @@
-//! Leaves out files whose catalog facts exclude a hit, without opening them.
+//! Leaves out files whose catalog facts exclude a hit, without opening them: when a query is
+//! planned, and when it runs and knows more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, UInt64Array};
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use datafusion::common::pruning::PruningStatistics;
-use datafusion::common::{Column, Result, ScalarValue};
+use datafusion::common::stats::Precision;
+use datafusion::common::{Column, ColumnStatistics, Result, ScalarValue, Statistics};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use schemas::Table;
@@ -30,6 +32,38 @@ pub(crate) fn prune(
     };
     let kept = pruning.prune(&FileFacts { table, files, schema })?;
     Ok(files.iter().zip(kept).filter(|(_, keep)| *keep).map(|(f, _)| Arc::clone(f)).collect())
+}
+
+/// What a file says of these columns, for the reader to leave it out while a query runs. Only exact
+/// bounds count there, which texts do not have; columns behind the last of these are left off.
+pub(crate) fn statistics(
+    table: Table,
+    file: &DataFile,
+    schema: &SchemaRef,
+    columns: &BTreeSet<String>,
+) -> Statistics {
+    let exact = |bound: &Option<Bound>, to: &DataType| match bound {
+        Some(bound @ (Bound::Int(_) | Bound::UInt(_))) => {
+            scalar(bound, to).map_or(Precision::Absent, Precision::Exact)
+        }
+        _ => Precision::Absent,
+    };
+    let count = |n: u64| usize::try_from(n).map_or(Precision::Absent, Precision::Exact);
+    let mut of_columns = Vec::new();
+    for name in columns {
+        let (Ok(index), Some(_)) = (schema.index_of(name), table.column(name)) else { continue };
+        let Some(facts) = file.columns.get(name) else { continue };
+        of_columns.resize(of_columns.len().max(index + 1), ColumnStatistics::new_unknown());
+        let to = schema.field(index).data_type();
+        of_columns[index].min_value = exact(&facts.min, to);
+        of_columns[index].max_value = exact(&facts.max, to);
+        of_columns[index].null_count = facts.nulls.map_or(Precision::Absent, count);
+    }
+    Statistics {
+        num_rows: count(file.rows),
+        total_byte_size: Precision::Absent,
+        column_statistics: of_columns,
+    }
 }
 
 struct FileFacts<'a> {

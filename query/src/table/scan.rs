@@ -5,6 +5,7 @@
 //! they got when the scan was planned. Dynamic filters of later phases (top-k, joins) are handed to
 //! the files as a hint, and still reported as not taken.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,8 +14,12 @@ use arrow_schema::{FieldRef, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{
     EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr,
 };
@@ -29,7 +34,9 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
 use schemas::{Batch, Table};
+use storage::DataFile;
 
+use super::prune;
 use crate::attributes::adapter::AttributeAdapterFactory;
 
 /// Files and live rows of one table in one snapshot.
@@ -38,6 +45,8 @@ pub(crate) struct SnapshotScanExec {
     table: Table,
     schema: SchemaRef,
     files: Option<Arc<dyn ExecutionPlan>>,
+    /// What the catalog knows of these files.
+    known: Arc<[Arc<DataFile>]>,
     /// Live batches by partition.
     live: Vec<Vec<Arc<Batch>>>,
     properties: Arc<PlanProperties>,
@@ -48,6 +57,7 @@ impl SnapshotScanExec {
         table: Table,
         schema: SchemaRef,
         files: Option<Arc<dyn ExecutionPlan>>,
+        known: Vec<Arc<DataFile>>,
         live: &[Arc<Batch>],
         partitions: usize,
     ) -> SnapshotScanExec {
@@ -57,13 +67,14 @@ impl SnapshotScanExec {
         for (i, batch) in live.iter().enumerate() {
             spread[i % width].push(Arc::clone(batch));
         }
-        SnapshotScanExec::assemble(table, schema, files, spread)
+        SnapshotScanExec::assemble(table, schema, files, known.into(), spread)
     }
 
     fn assemble(
         table: Table,
         schema: SchemaRef,
         files: Option<Arc<dyn ExecutionPlan>>,
+        known: Arc<[Arc<DataFile>]>,
         live: Vec<Vec<Arc<Batch>>>,
     ) -> SnapshotScanExec {
         let properties = Arc::new(PlanProperties::new(
@@ -72,13 +83,43 @@ impl SnapshotScanExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        SnapshotScanExec { table, schema, files, live, properties }
+        SnapshotScanExec { table, schema, files, known, live, properties }
     }
 
     fn with_files(&self, files: Arc<dyn ExecutionPlan>) -> SnapshotScanExec {
         let mut live = self.live.clone();
         live.resize(live.len().max(file_partitions(Some(&files))), Vec::new());
-        SnapshotScanExec::assemble(self.table, Arc::clone(&self.schema), Some(files), live)
+        let (schema, known) = (Arc::clone(&self.schema), Arc::clone(&self.known));
+        SnapshotScanExec::assemble(self.table, schema, Some(files), known, live)
+    }
+
+    /// The file scan with the bounds of some columns: what is ordered by them reads the best files
+    /// first, and files are left out while a query runs that its best rows so far, or the rows it
+    /// joins, exclude. Bounds of all columns would cost memory a file.
+    fn with_bounds(
+        &self,
+        files: &Arc<dyn ExecutionPlan>,
+        columns: &BTreeSet<String>,
+    ) -> Arc<dyn ExecutionPlan> {
+        let source = files.downcast_ref::<DataSourceExec>();
+        let config = source.and_then(|exec| exec.data_source().downcast_ref::<FileScanConfig>());
+        let Some(config) = config else { return Arc::clone(files) };
+        let by_name: HashMap<&str, &Arc<DataFile>> =
+            self.known.iter().map(|file| (file.name.as_str(), file)).collect();
+        let bounded = |entry: PartitionedFile| match by_name.get(entry.path().as_ref()) {
+            Some(file) => {
+                let schema = config.file_schema();
+                let known = prune::statistics(self.table, file, schema, columns);
+                entry.with_statistics(Arc::new(known))
+            }
+            None => entry,
+        };
+        let mut config = config.clone();
+        config.file_groups = std::mem::take(&mut config.file_groups)
+            .into_iter()
+            .map(|group| FileGroup::new(group.into_inner().into_iter().map(bounded).collect()))
+            .collect();
+        DataSourceExec::from_data_source(config)
     }
 }
 
@@ -171,6 +212,8 @@ impl ExecutionPlan for SnapshotScanExec {
         let filters = vec![PushedDown::No; result.parent_filters.len()];
         let mut updated_node: Option<Arc<dyn ExecutionPlan>> = None;
         if let (FilterPushdownPhase::Post, Some(files)) = (phase, &self.files) {
+            let columns = named(result.parent_filters.iter().map(|parent| &parent.filter));
+            let files = self.with_bounds(files, &columns);
             let taken = files.handle_child_pushdown_result(phase, result, config)?;
             updated_node = taken.updated_node.map(|files| Arc::new(self.with_files(files)) as _);
         }
@@ -183,7 +226,8 @@ impl ExecutionPlan for SnapshotScanExec {
     ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
         use SortOrderPushdownResult::{Exact, Inexact, Unsupported};
         let Some(files) = &self.files else { return Ok(Unsupported) };
-        Ok(match files.try_pushdown_sort(order)? {
+        let columns = named(order.iter().map(|by| &by.expr));
+        Ok(match self.with_bounds(files, &columns).try_pushdown_sort(order)? {
             // Live rows come in arrival order, so the whole is never exactly sorted.
             Exact { inner } | Inexact { inner } => {
                 Inexact { inner: Arc::new(self.with_files(inner)) }
@@ -191,6 +235,11 @@ impl ExecutionPlan for SnapshotScanExec {
             Unsupported => Unsupported,
         })
     }
+}
+
+/// The columns that expressions look at.
+fn named<'a>(exprs: impl Iterator<Item = &'a Arc<dyn PhysicalExpr>>) -> BTreeSet<String> {
+    exprs.flat_map(collect_columns).map(|column| column.name().to_owned()).collect()
 }
 
 fn live_stream(

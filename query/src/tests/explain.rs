@@ -21,7 +21,7 @@ fn rows(route: impl Fn(i64) -> Option<String>) -> Vec<Row> {
         .collect()
 }
 
-fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
+pub(super) fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
     let own = plan.metrics().and_then(|m| m.sum_by_name(name)).map_or(0, |v| match v {
         MetricValue::PruningMetrics { pruning_metrics, .. } => pruning_metrics.pruned(),
         other => other.as_usize(),

@@ -27,12 +27,15 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use schemas::attributes::{Owner, ValueType, promoted};
 use schemas::version::footer;
 use schemas::{Batch, Keys, Table, columns as c, json, type_bits};
-use storage::{DataFile, Promotion, Snapshot};
+use storage::{Bound, ColumnFacts, DataFile, Promotion, Snapshot};
 
 use crate::engine::{JailedStore, identifiers, template};
 use crate::guard::guard;
 use crate::table::{ScanContext, ScanTotals, SnapshotTable};
 use crate::{EngineConfig, GuardLimits};
+
+/// Times of a row, its number added.
+const NOON_NS: i64 = 1_700_000_000_000_000_000;
 
 /// An attribute value as a sender has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,9 +186,7 @@ fn base_column(field: &Field, rows: &[Row], promote: &BTreeSet<&str>) -> ArrayRe
             DataType::UInt32 => Arc::new(UInt32Array::from(vec![0; rows.len()])),
             DataType::Int64 => Arc::new(Int64Array::from(vec![0; rows.len()])),
             DataType::Timestamp(..) => Arc::new(
-                rows.iter()
-                    .map(|r| Some(1_700_000_000_000_000_000 + r.number))
-                    .collect::<TimestampNanosecondArray>(),
+                rows.iter().map(|r| Some(NOON_NS + r.number)).collect::<TimestampNanosecondArray>(),
             ),
             other => panic!("no filler for {other}"),
         },
@@ -281,6 +282,23 @@ impl World {
             keys: batch.keys,
             keys_complete: true,
         }));
+    }
+
+    /// Says of every file what its catalog entry would: bounds of the columns that follow from a
+    /// row's number.
+    pub(super) fn describe(&mut self, numbers: &[Vec<i64>]) {
+        for (file, numbers) in self.files.iter_mut().zip(numbers) {
+            let facts = |offset: i64| ColumnFacts {
+                nulls: Some(0),
+                bytes: 0,
+                min: numbers.iter().min().map(|n| Bound::Int(offset + n)),
+                max: numbers.iter().max().map(|n| Bound::Int(offset + n)),
+            };
+            let columns = [(c::START_TIME, facts(NOON_NS)), (c::DURATION_NS, facts(0))];
+            let columns = columns.map(|(name, facts)| (name.to_owned(), facts)).into();
+            let max_time_ns = numbers.iter().max().map_or(0, |n| NOON_NS + n);
+            *file = Arc::new(DataFile { columns, max_time_ns, ..DataFile::clone(file) });
+        }
     }
 
     fn state(&self, sql: &str, settings: Settings) -> SessionState {

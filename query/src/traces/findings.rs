@@ -97,10 +97,6 @@ impl Findings {
         self.rows.clear();
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     /// Adds what is in the trace that the kernel has just run over.
     pub(super) fn add(
         &mut self,
@@ -166,8 +162,7 @@ fn pieces<'k>(
     spans: &'k [Span],
     kernel: &'k mut Kernel,
 ) -> impl Iterator<Item = PieceRow> + 'k {
-    let pieces =
-        if end_to_end { kernel.end_to_end(spans, &[]) } else { kernel.critical_path(spans) };
+    let pieces = if end_to_end { kernel.end_to_end(spans) } else { kernel.critical_path(spans) };
     let facts = kernel.facts();
     pieces.into_iter().enumerate().map(move |(seq, piece)| {
         let own = facts[piece.span as usize];

@@ -80,17 +80,31 @@ impl TraceRange {
     /// The filters that may reach the files: those on the trace id, and the widened times.
     pub(crate) fn pushed(&self, filters: &[Expr]) -> Vec<Expr> {
         let mut pushed: Vec<Expr> = filters.iter().filter(|f| is_of_trace(f)).cloned().collect();
-        let TraceRange { rows, roots } = self;
-        let widened = |bound: Option<i64>, by: i64| bound.map(|ns| ns.saturating_add(by));
-        let from = widened(rows.from, -TRACE_NS_MAX).max(widened(roots.from, -EARLY_NS_MAX));
-        let to = [widened(rows.to, TRACE_NS_MAX), widened(roots.to, TRACE_NS_MAX)];
+        let (from, to) = self.widened();
         if let Some(from) = from {
             pushed.push(col(c::START_TIME).gt_eq(time(from)));
         }
-        if let Some(to) = to.into_iter().flatten().min() {
+        if let Some(to) = to {
             pushed.push(col(c::START_TIME).lt_eq(time(to)));
         }
         pushed
+    }
+}
+
+impl TraceRange {
+    /// Whether spans of a file with these times may be read.
+    pub(crate) fn overlaps(&self, min_ns: i64, max_ns: i64) -> bool {
+        let (from, to) = self.widened();
+        from.is_none_or(|from| max_ns >= from) && to.is_none_or(|to| min_ns <= to)
+    }
+
+    /// Inclusive bounds of the spans to read.
+    fn widened(&self) -> (Option<i64>, Option<i64>) {
+        let TraceRange { rows, roots } = self;
+        let add = |bound: Option<i64>, by: i64| bound.map(|ns| ns.saturating_add(by));
+        let from = add(rows.from, -TRACE_NS_MAX).max(add(roots.from, -EARLY_NS_MAX));
+        let to = [add(rows.to, TRACE_NS_MAX), add(roots.to, TRACE_NS_MAX)];
+        (from, to.into_iter().flatten().min())
     }
 }
 
@@ -127,7 +141,7 @@ fn time(ns: i64) -> Expr {
     lit(ScalarValue::TimestampNanosecond(Some(ns), None))
 }
 
-fn is_of_trace(filter: &Expr) -> bool {
+pub(crate) fn is_of_trace(filter: &Expr) -> bool {
     let columns = filter.column_refs();
     !columns.is_empty() && columns.iter().all(|column| column.name == c::TRACE_ID)
 }

@@ -12,7 +12,6 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use schemas::ids;
 use std::ops::ControlFlow;
 
-use super::View;
 use crate::guard::guard_condition;
 use crate::traces::{now_ns, root_start};
 use crate::{GuardLimits, QueryError};
@@ -53,14 +52,14 @@ impl Range {
 }
 
 impl<'a> Args<'a> {
-    pub(super) fn new(view: &View, exprs: &'a [Expr], session: &dyn Session) -> Args<'a> {
-        let usage = format!("{}({})", view.name, view.usage);
+    pub(super) fn of(
+        name: &str,
+        usage: &str,
+        exprs: &'a [Expr],
+        session: &dyn Session,
+    ) -> Args<'a> {
+        let usage = format!("{name}({usage})");
         Args { usage, exprs: exprs.iter(), now_ns: now_ns(session), next: 0 }
-    }
-
-    /// The start of the statement.
-    pub(super) fn now_ns(&self) -> i64 {
-        self.now_ns
     }
 
     /// No argument may be left.
@@ -122,13 +121,13 @@ impl<'a> Args<'a> {
         self.text()?.ok_or_else(|| self.wrong(&format!("{what} is needed")))
     }
 
-    /// One of some words; the first one when left out.
-    pub(super) fn word(&mut self, words: &[&'static str]) -> Result<&'static str> {
-        let Some(text) = self.text()? else { return Ok(words[0]) };
-        let found = words.iter().find(|word| **word == text);
-        found
-            .copied()
-            .ok_or_else(|| self.wrong(&format!("`{text}` is none of {}", words.join(", "))))
+    /// True or false; false when left out.
+    pub(super) fn flag(&mut self) -> Result<bool> {
+        match self.value()? {
+            None => Ok(false),
+            Some(ScalarValue::Boolean(Some(flag))) => Ok(flag),
+            Some(other) => Err(self.wrong(&format!("{other} is neither true nor false"))),
+        }
     }
 
     /// A number; NULL and left out are `None`.

@@ -1,14 +1,13 @@
 //! `latency_breakdown(from, to, root, by, where)`: where the time of the mean trace goes.
 
-use std::sync::Arc;
-
 use analysis::breakdown::{Breakdown, MixedShares, breakdown};
+use arrow_array::{ArrayRef, RecordBatch};
 use datafusion::common::Result;
 use schemas::Kind;
 
-use super::paths::{Counted, Subject, count};
+use super::paths::{Gathered, Subject};
 use super::rows::{ints, ms, numbers, texts, trace_ids};
-use super::{Built, Finish, View};
+use super::{Built, Fold, View};
 
 pub(super) const BREAKDOWN: View = View {
     name: "latency_breakdown",
@@ -36,15 +35,30 @@ pub(super) const BREAKDOWN: View = View {
             Some("*") => MixedShares::Show,
             _ => MixedShares::Refuse,
         };
-        let finish: Finish = Arc::new(move |batches| {
-            let counted = count(batches)?;
-            rows(&breakdown(&counted.paths, mixed), &counted)
-        });
-        Ok(Built { sql: subject.sql(), finish: Some(finish) })
+        Ok(Built::folded(subject.sql(), move || Folded { gathered: Gathered::default(), mixed }))
     },
 };
 
-fn rows(found: &Breakdown, counted: &Counted) -> Result<Vec<arrow_array::ArrayRef>> {
+struct Folded {
+    gathered: Gathered,
+    mixed: MixedShares,
+}
+
+impl Fold for Folded {
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.gathered.add(batch)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<ArrayRef>> {
+        rows(&breakdown(&self.gathered.paths()?, self.mixed), &self.gathered)
+    }
+
+    fn bytes(&self) -> usize {
+        self.gathered.bytes()
+    }
+}
+
+fn rows(found: &Breakdown, gathered: &Gathered) -> Result<Vec<ArrayRef>> {
     let rows = &found.rows;
     let roots = if found.is_mixed { "mixed" } else { "one" };
     let unit = analysis::sampling::Weight::ONE.units() as f64;
@@ -58,6 +72,6 @@ fn rows(found: &Breakdown, counted: &Counted) -> Result<Vec<arrow_array::ArrayRe
         numbers(rows.iter().map(|_| Some(ms(found.mean_root_ns)))),
         ints(rows.iter().map(|_| i64::try_from(found.traces).ok())),
         texts(rows.iter().map(|_| roots)),
-        trace_ids(rows.iter().map(|r| counted.exemplars.get(&r.key).copied().unwrap_or(0)))?,
+        trace_ids(rows.iter().map(|r| gathered.exemplar(&r.key)))?,
     ])
 }

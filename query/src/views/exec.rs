@@ -4,12 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::SchemaRef;
+use arrow_schema::{FieldRef, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{
+    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr,
+};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -17,7 +20,7 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
-use super::Finish;
+use super::{Fold, NewFold};
 
 /// Collects its input, within the memory of the query, and applies the view's formula.
 #[derive(Clone)]
@@ -25,7 +28,9 @@ pub(super) struct ViewExec {
     name: &'static str,
     input: Arc<dyn ExecutionPlan>,
     schema: SchemaRef,
-    finish: Option<Finish>,
+    fold: Option<NewFold>,
+    /// The order of the statement, which a formula relies on.
+    order: Option<LexOrdering>,
     properties: Arc<PlanProperties>,
 }
 
@@ -34,7 +39,7 @@ impl ViewExec {
         name: &'static str,
         input: Arc<dyn ExecutionPlan>,
         schema: SchemaRef,
-        finish: Option<Finish>,
+        fold: Option<NewFold>,
     ) -> ViewExec {
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
@@ -42,7 +47,8 @@ impl ViewExec {
             EmissionType::Final,
             Boundedness::Bounded,
         ));
-        ViewExec { name, input, schema, finish, properties }
+        let order = input.properties().output_ordering().cloned();
+        ViewExec { name, input, schema, fold, order, properties }
     }
 }
 
@@ -75,6 +81,10 @@ impl ExecutionPlan for ViewExec {
         vec![Distribution::SinglePartition]
     }
 
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        vec![self.order.clone().map(OrderingRequirements::from)]
+    }
+
     fn apply_expressions(
         &self,
         _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
@@ -89,7 +99,9 @@ impl ExecutionPlan for ViewExec {
         let [input] =
             <[_; 1]>::try_from(children).or_else(|_| internal_err!("a ViewExec has one input"))?;
         let schema = Arc::clone(&self.schema);
-        Ok(Arc::new(ViewExec::new(self.name, input, schema, self.finish.clone())))
+        let mut view = ViewExec::new(self.name, input, schema, self.fold.clone());
+        view.order = self.order.clone();
+        Ok(Arc::new(view))
     }
 
     fn execute(
@@ -101,12 +113,15 @@ impl ExecutionPlan for ViewExec {
         let mut input = self.input.execute(partition, context)?;
         let view = self.clone();
         let rows = async move {
-            let mut batches = Vec::new();
+            let mut fold: Box<dyn Fold> = match &view.fold {
+                Some(new) => new(),
+                None => Box::new(Rows { schema: view.input.schema(), ..Rows::default() }),
+            };
             while let Some(batch) = input.next().await.transpose()? {
-                reservation.try_grow(batch.get_array_memory_size())?;
-                batches.push(batch);
+                fold.add(&batch)?;
+                reservation.try_resize(fold.bytes())?;
             }
-            view.rows(&batches)
+            view.answer(fold.finish()?)
         };
         let stream = futures::stream::once(rows);
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream)))
@@ -115,21 +130,44 @@ impl ExecutionPlan for ViewExec {
 
 impl ViewExec {
     /// One batch, so that the order of the view's rows stays through what lies above.
-    fn rows(&self, batches: &[RecordBatch]) -> Result<RecordBatch> {
-        let columns = match &self.finish {
-            Some(finish) => finish(batches)?,
-            None => {
-                let all = arrow_select::concat::concat_batches(&self.input.schema(), batches)?;
-                all.columns().to_vec()
-            }
-        };
+    fn answer(&self, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
         let rows = columns.first().map_or(0, |column| column.len());
-        let cast = |(column, field): (&ArrayRef, &arrow_schema::FieldRef)| {
+        let cast = |(column, field): (&ArrayRef, &FieldRef)| {
             Ok(arrow_cast::cast(column, field.data_type())?)
         };
         let columns =
             columns.iter().zip(self.schema.fields()).map(cast).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
+
+/// The rows as they are.
+#[derive(Debug)]
+struct Rows {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    bytes: usize,
+}
+
+impl Default for Rows {
+    fn default() -> Rows {
+        Rows { schema: Arc::new(Schema::empty()), batches: Vec::new(), bytes: 0 }
+    }
+}
+
+impl Fold for Rows {
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.bytes += batch.get_array_memory_size();
+        self.batches.push(batch.clone());
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<ArrayRef>> {
+        Ok(concat_batches(&self.schema, &self.batches)?.columns().to_vec())
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
     }
 }

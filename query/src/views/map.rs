@@ -51,7 +51,7 @@ pub(super) const MAP: View = View {
             Some(seconds) => format!("{seconds:?}"),
             None => SECONDS_SEEN.to_owned(),
         };
-        Ok(Built { sql: sql(&range, &level, &seconds), finish: None })
+        Ok(Built::plain(sql(&range, &level, &seconds)))
     },
 };
 

@@ -66,17 +66,14 @@ pub(super) const PAIRS: View = View {
                 range.of_roots()
             )
         };
-        Ok(Built {
-            sql: format!(
-                "SELECT a.trace_id, a.root_service, a.root_name, \
+        Ok(Built::plain(format!(
+            "SELECT a.trace_id, a.root_service, a.root_name, \
                  a.span_id, a.service_name, a.name, a.start_time, a.duration_ns, \
                  b.span_id, b.service_name, b.name, b.start_time, b.duration_ns \
                  FROM {} a JOIN {} b ON a.trace_id = b.trace_id WHERE {related} \
                  ORDER BY a.root_start, a.trace_id, a.tree_left, b.tree_left",
-                side(&a),
-                side(&b)
-            ),
-            finish: None,
-        })
+            side(&a),
+            side(&b)
+        )))
     },
 };

@@ -1,6 +1,7 @@
 //! Path time by trace and group key: the statement that breakdown, tail attribution and cohort diff
 //! share, and its rows as `analysis` counts over them.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use analysis::path_times::{PathTime, PathTimes, TraceTotal};
@@ -90,55 +91,64 @@ fn key(by: &str) -> String {
     }
 }
 
-/// What the statement gave.
-#[derive(Debug)]
-pub(super) struct Counted {
-    pub(super) paths: PathTimes,
+/// Traces and their path times, gathered from the rows of [`Subject::sql`].
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    keys: Numbers,
+    roots: Numbers,
+    places: HashMap<u128, u32>,
+    totals: Vec<TraceTotal>,
+    entries: Vec<PathTime>,
     /// By key: the trace with most time in it.
-    pub(super) exemplars: HashMap<String, u128>,
-    /// Traces whose weight is not known count as one.
-    pub(super) sampled: usize,
+    most: HashMap<u32, (i64, u128)>,
 }
 
-/// Traces and their path times from the rows of [`Subject::sql`].
-pub(super) fn count(batches: &[RecordBatch]) -> Result<Counted> {
-    let mut keys = Numbers::default();
-    let mut roots = Numbers::default();
-    let mut places: HashMap<u128, u32> = HashMap::new();
-    let (mut totals, mut entries) = (Vec::new(), Vec::new());
-    let mut most: HashMap<u32, (i64, u128)> = HashMap::new();
-    let mut sampled = 0;
-    for batch in batches {
+impl Gathered {
+    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         let rows = Rows::new(batch)?;
         for row in 0..rows.len() {
-            let id = rows.trace_id(0, row);
-            let trace = *places.entry(id).or_insert_with(|| {
-                let weight = match Sampling::of(rows.text(6, row)) {
-                    Sampling::Known(weight) => weight,
-                    Sampling::Unknown => Weight::ONE,
-                };
-                sampled += usize::from(weight != Weight::ONE);
-                totals.push(TraceTotal {
-                    root_ns: rows.int(1, row).unwrap_or(0),
-                    weight,
-                    root_operation: roots.number(rows.text(2, row)),
-                });
-                totals.len() as u32 - 1
-            });
-            let key = keys.number(named(rows.text(3, row)));
-            let path_ns = rows.int(4, row).unwrap_or(0);
-            let spans = rows.int(5, row).and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX);
-            entries.push(PathTime { trace, key, path_ns, spans });
-            let best = most.entry(key).or_insert((path_ns, id));
-            if (path_ns, std::cmp::Reverse(id)) > (best.0, std::cmp::Reverse(best.1)) {
-                *best = (path_ns, id);
-            }
+            self.row(&rows, row);
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, rows: &Rows, row: usize) {
+        let id = rows.trace_id(0, row);
+        let trace = *self.places.entry(id).or_insert_with(|| {
+            let weight = match Sampling::of(rows.text(6, row)) {
+                Sampling::Known(weight) => weight,
+                Sampling::Unknown => Weight::ONE,
+            };
+            let root_operation = self.roots.number(rows.text(2, row));
+            let root_ns = rows.int(1, row).unwrap_or(0);
+            self.totals.push(TraceTotal { root_ns, weight, root_operation });
+            self.totals.len() as u32 - 1
+        });
+        let key = self.keys.number(named(rows.text(3, row)));
+        let path_ns = rows.int(4, row).unwrap_or(0);
+        let spans = rows.int(5, row).and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX);
+        self.entries.push(PathTime { trace, key, path_ns, spans });
+        let best = self.most.entry(key).or_insert((path_ns, id));
+        if (path_ns, Reverse(id)) > (best.0, Reverse(best.1)) {
+            *best = (path_ns, id);
         }
     }
-    let paths =
-        PathTimes::new(&keys.names, &totals, &entries).map_err(|e| exec_datafusion_err!("{e}"))?;
-    let exemplars = most.into_iter().map(|(key, (_, id))| (keys.names[key as usize].clone(), id));
-    Ok(Counted { paths, exemplars: exemplars.collect(), sampled })
+
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<PathTime>()
+            + self.totals.capacity() * (size_of::<TraceTotal>() + 40)
+    }
+
+    pub(super) fn paths(&self) -> Result<PathTimes> {
+        PathTimes::new(&self.keys.names, &self.totals, &self.entries)
+            .map_err(|e| exec_datafusion_err!("{e}"))
+    }
+
+    /// The trace with most time in a key, 0 for none.
+    pub(super) fn exemplar(&self, key: &str) -> u128 {
+        let number = self.keys.known.get(key);
+        number.and_then(|number| self.most.get(number)).map_or(0, |(_, id)| *id)
+    }
 }
 
 /// Spans without the attribute are a group of their own, so that all time has an owner.

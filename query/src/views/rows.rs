@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::builder::FixedSizeBinaryBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, StringViewType};
+use arrow_array::types::{Int64Type, StringViewType};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, RecordBatch,
-    StringViewArray,
+    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, ListArray,
+    RecordBatch, StringViewArray,
 };
 use arrow_schema::DataType;
 use datafusion::common::Result;
@@ -51,18 +51,17 @@ impl Rows {
         ints.is_valid(row).then(|| ints.value(row))
     }
 
-    /// A number of either type.
-    pub(super) fn number(&self, column: usize, row: usize) -> Option<f64> {
-        if let Some(int) = self.int(column, row) {
-            return Some(int as f64);
-        }
-        let doubles: &Float64Array = self.columns[column].as_primitive_opt::<Float64Type>()?;
-        doubles.is_valid(row).then(|| doubles.value(row))
-    }
-
     pub(super) fn bool(&self, column: usize, row: usize) -> bool {
         let bools: Option<&BooleanArray> = self.columns[column].as_boolean_opt();
         bools.is_some_and(|b| b.is_valid(row) && b.value(row))
+    }
+
+    /// The integers of a list, none for null.
+    pub(super) fn list(&self, column: usize, row: usize) -> Vec<i64> {
+        let lists: Option<&ListArray> = self.columns[column].as_list_opt();
+        let list = lists.filter(|l| l.is_valid(row)).map(|l| l.value(row));
+        let ints = list.as_ref().and_then(|l| l.as_primitive_opt::<Int64Type>());
+        ints.map_or_else(Vec::new, |ints| ints.values().to_vec())
     }
 
     /// A trace id, 0 for null.
@@ -86,11 +85,6 @@ pub(super) fn ints(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
 /// A column of numbers.
 pub(super) fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
     Arc::new(values.map(|v| v.filter(|v| v.is_finite())).collect::<Float64Array>())
-}
-
-/// A column of flags.
-pub(super) fn bools(values: impl Iterator<Item = Option<bool>>) -> ArrayRef {
-    Arc::new(values.collect::<BooleanArray>())
 }
 
 /// A column of trace ids; 0 is null.

@@ -1,16 +1,15 @@
 //! `tail_attribution(from, to, root, by, q)`: what makes the slow traces slower than the middle.
 
-use std::sync::Arc;
-
 use analysis::random::seed_of;
 use analysis::tail::{TailAttribution, TailStart, tail_attribution};
+use arrow_array::{ArrayRef, RecordBatch};
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use schemas::Kind;
 
-use super::paths::{Counted, Subject, count};
+use super::paths::{Gathered, Subject};
 use super::rows::{ints, ms, numbers, texts, trace_ids};
-use super::{Built, Finish, View};
+use super::{Built, Fold, View};
 use crate::QueryError;
 
 pub(super) const TAIL: View = View {
@@ -45,20 +44,36 @@ pub(super) const TAIL: View = View {
         };
         let sql = subject.sql();
         let seed = seed_of(&[&sql]);
-        let finish: Finish = Arc::new(move |batches| {
-            let counted = count(batches)?;
-            match tail_attribution(&counted.paths, start, seed) {
-                Ok(found) => rows(&found, &counted),
-                Err(few) => {
-                    Err(DataFusionError::External(Box::new(QueryError::invalid(few.to_string()))))
-                }
-            }
-        });
-        Ok(Built { sql, finish: Some(finish) })
+        Ok(Built::folded(sql, move || Folded { gathered: Gathered::default(), start, seed }))
     },
 };
 
-fn rows(found: &TailAttribution, counted: &Counted) -> Result<Vec<arrow_array::ArrayRef>> {
+struct Folded {
+    gathered: Gathered,
+    start: TailStart,
+    seed: u64,
+}
+
+impl Fold for Folded {
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.gathered.add(batch)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<ArrayRef>> {
+        match tail_attribution(&self.gathered.paths()?, self.start, self.seed) {
+            Ok(found) => rows(&found, &self.gathered),
+            Err(few) => {
+                Err(DataFusionError::External(Box::new(QueryError::invalid(few.to_string()))))
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.gathered.bytes()
+    }
+}
+
+fn rows(found: &TailAttribution, gathered: &Gathered) -> Result<Vec<ArrayRef>> {
     let rows = &found.rows;
     let each = |value: f64| numbers(rows.iter().map(move |_| Some(ms(value))));
     let count = |n: usize| ints(rows.iter().map(move |_| i64::try_from(n).ok()));
@@ -76,6 +91,6 @@ fn rows(found: &TailAttribution, counted: &Counted) -> Result<Vec<arrow_array::A
         each(found.tail.mean_root_ns()),
         count(found.middle.traces),
         count(found.tail.traces),
-        trace_ids(rows.iter().map(|r| counted.exemplars.get(&r.key).copied().unwrap_or(0)))?,
+        trace_ids(rows.iter().map(|r| gathered.exemplar(&r.key)))?,
     ])
 }

@@ -13,13 +13,10 @@ pub(super) const TRACE: View = View {
     build: |args| {
         let id = args.trace_id()?;
         let names: Vec<&str> = columns().into_iter().map(|(name, _)| name).collect();
-        Ok(Built {
-            sql: format!(
-                "SELECT {} FROM spans WHERE trace_id = '{id}' ORDER BY tree_left, start_time, span_id",
-                names.join(", ")
-            ),
-            finish: None,
-        })
+        Ok(Built::plain(format!(
+            "SELECT {} FROM spans WHERE trace_id = '{id}' ORDER BY tree_left, start_time, span_id",
+            names.join(", ")
+        )))
     },
 };
 

@@ -66,10 +66,12 @@ async fn missing_and_cut_files_are_gaps() {
 async fn a_file_that_cannot_be_decoded_is_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path()).await;
-    flip(&parquet(dir.path()), 100);
-    assert_eq!(findings(dir.path()).await, 1);
     let store = open(config(dir.path())).await;
+    // Else that could come first.
+    store.scrubbed().await;
     let file = store.snapshot().files(schemas::Table::Spans)[0].clone();
+    flip(&file.path, 100);
+    assert_eq!(findings(dir.path()).await, 1);
     assert!(store.quarantine_file(file.id, "page 0 cannot be decoded").await.unwrap());
     assert!(!store.quarantine_file(file.id, "again").await.unwrap());
     assert!(!file.path.exists());

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use schemas::Signal;
 
 use super::support::{append, config, open, request, visible};
 use crate::{Appended, Store};
@@ -72,13 +73,13 @@ async fn run(steps: Vec<Step>) {
             Step::Retry => {}
             Step::Flush => store.flush().await.unwrap(),
             Step::DieWithFiles => {
-                if let Some(sealed) = seal(&store) {
+                if let Some(sealed) = store.inner().buffer.oldest(Signal::Traces) {
                     store.inner().write_generation(sealed).await.unwrap();
                 }
                 store = reopen(store, dir.path()).await;
             }
             Step::DieCommitted => {
-                if let Some(sealed) = seal(&store) {
+                if let Some(sealed) = store.inner().buffer.oldest(Signal::Traces) {
                     let (files, sealed) = store.inner().write_generation(sealed).await.unwrap();
                     store.inner().commit_only(&sealed, files).await.unwrap();
                 }
@@ -99,11 +100,6 @@ async fn run(steps: Vec<Step>) {
         assert_eq!(visible(&snapshot), (0..next).collect::<Vec<_>>());
         assert_eq!(snapshot.gaps(), []);
     }
-}
-
-fn seal(store: &Store) -> Option<crate::buffer::Sealed> {
-    store.inner().seal(Duration::ZERO, 0);
-    store.inner().buffer.next_sealed(schemas::Signal::Traces)
 }
 
 async fn reopen(store: Arc<Store>, dir: &std::path::Path) -> Arc<Store> {

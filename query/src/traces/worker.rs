@@ -1,0 +1,182 @@
+//! Runs the kernel over rows of whole traces and makes the columns of the answer.
+
+use std::sync::Arc;
+
+use analysis::kernel::Options;
+use analysis::{Kernel, SpanFacts, TraceFacts};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow_schema::SchemaRef;
+use arrow_select::filter::filter_record_batch;
+use datafusion::common::Result;
+use datafusion::physical_plan::metrics::{Count, MetricBuilder};
+
+use super::exec::{COUNTERS, TraceExec};
+use super::findings::Findings;
+use super::group::runs;
+use super::input::{Decoded, Layout};
+use super::output::{Chunk, Run, Texts};
+use super::range::TraceRange;
+use super::window::Learned;
+use super::{Column, Shape};
+
+/// A trace is settled when nothing of it arrived for this long: 30 s.
+const SETTLED_NS: i64 = 30 * 1_000_000_000;
+/// The kernel's table of texts is begun anew beyond this.
+const SYMBOLS_BYTES_MAX: usize = 32 << 20;
+
+/// Runs the kernel over chunks of whole traces.
+pub(super) struct Worker {
+    layout: Arc<Layout>,
+    shape: Shape,
+    schema: SchemaRef,
+    range: TraceRange,
+    now_ns: i64,
+    options: Options,
+    learned: Arc<Learned>,
+    kernel: Kernel,
+    decoded: Decoded,
+    facts: Vec<SpanFacts>,
+    runs: Vec<Run>,
+    found: Findings,
+    texts: Texts,
+    /// The rows are those of a trace that does not fit into memory.
+    is_too_large: bool,
+    /// In the order of [`COUNTERS`].
+    counters: [Count; COUNTERS.len()],
+}
+
+impl Worker {
+    pub(super) fn new(node: &TraceExec, partition: usize) -> Worker {
+        let counter = |name| MetricBuilder::new(&node.metrics).counter(name, partition);
+        Worker {
+            layout: Arc::clone(&node.layout),
+            shape: node.shape.clone(),
+            schema: Arc::clone(&node.schema),
+            range: node.range,
+            now_ns: node.now_ns,
+            options: node.options,
+            learned: Arc::default(),
+            kernel: Kernel::new(node.options),
+            decoded: Decoded::default(),
+            facts: Vec::new(),
+            runs: Vec::new(),
+            found: Findings::default(),
+            texts: Texts::default(),
+            is_too_large: false,
+            counters: COUNTERS.map(counter),
+        }
+    }
+
+    /// Tells the kernel what was learned from other traces.
+    pub(super) fn set_window(&mut self, learned: &Arc<Learned>) {
+        self.learned = Arc::clone(learned);
+        let window = learned.window(self.kernel.symbols_mut());
+        self.kernel.set_window(window);
+    }
+
+    /// The output for rows of whole traces, ordered by trace.
+    pub(super) fn run(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
+        if self.kernel.symbols().bytes() > SYMBOLS_BYTES_MAX {
+            self.kernel = Kernel::new(self.options);
+            let window = self.learned.window(self.kernel.symbols_mut());
+            self.kernel.set_window(window);
+            self.texts = Texts::default();
+        }
+        self.decoded.read(rows, &self.layout, self.kernel.symbols_mut())?;
+        self.facts.clear();
+        self.runs.clear();
+        self.found.clear();
+        let mut skipped = false;
+        for range in runs(&self.decoded.trace_ids).collect::<Vec<_>>() {
+            let run = self.run_trace(range.start, range.len());
+            skipped |= run.is_none();
+            self.runs.extend(run);
+        }
+        let columns = self.columns(rows, skipped)?;
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
+    /// Runs the kernel over one trace of what was decoded; `None` when the range leaves it out.
+    fn run_trace(&mut self, from: usize, len: usize) -> Option<Run> {
+        let spans = &self.decoded.spans[from..from + len];
+        let trace_id = self.decoded.trace_ids[from];
+        let is_known = !self.is_too_large;
+        let wanted = self.range.rows.is_open()
+            || spans.iter().any(|span| self.range.rows.contains(span.start_ns));
+        let facts = match wanted && is_known {
+            true => self.kernel.run(trace_id, spans, &self.decoded.links),
+            false => TraceFacts::default(),
+        };
+        let root_start_ns =
+            facts.root.and_then(|root| spans.get(root as usize)).map(|s| s.start_ns);
+        let in_range = root_start_ns.is_none_or(|ns| self.range.roots.contains(ns));
+        if wanted && is_known {
+            self.facts.extend_from_slice(self.kernel.facts());
+        } else {
+            self.facts.resize(from + len, SpanFacts::default());
+        }
+        let [used, incomplete, _, left_out, span_count, duplicates] = &self.counters;
+        if !wanted || !in_range {
+            left_out.add(1);
+            return None;
+        }
+        let arrived = self.decoded.ingested_ns[from..from + len].iter().max();
+        let settled = arrived.is_some_and(|ns| ns.saturating_add(SETTLED_NS) <= self.now_ns);
+        let run =
+            Run { from, len, trace_id, facts, is_complete: settled && facts.is_whole, is_known };
+        if let (Shape::Found(finding), true) = (&self.shape, is_known) {
+            self.found.add(*finding, trace_id, &facts, spans, &mut self.kernel);
+        }
+        used.add(1);
+        incomplete.add(usize::from(!run.is_complete));
+        span_count.add(len);
+        duplicates.add(facts.duplicates as usize);
+        Some(run)
+    }
+
+    fn columns(&mut self, rows: &RecordBatch, skipped: bool) -> Result<Vec<ArrayRef>> {
+        let chunk = Chunk {
+            spans: &self.decoded.spans,
+            facts: &self.facts,
+            runs: &self.runs,
+            symbols: self.kernel.symbols(),
+        };
+        let texts = &mut self.texts;
+        match &self.shape {
+            Shape::Traces(facts) => {
+                facts.iter().map(|&fact| chunk.trace_column(fact, texts)).collect()
+            }
+            Shape::Found(finding) => self.found.columns(*finding, chunk.symbols, texts),
+            Shape::Spans(columns) => {
+                let kept = if skipped { kept(rows, &self.runs)? } else { rows.clone() };
+                let column = |column: &Column| match *column {
+                    Column::Given(index) => Ok(Arc::clone(kept.column(index))),
+                    Column::Fact(fact) => chunk.span_column(fact, texts),
+                };
+                columns.iter().map(column).collect()
+            }
+        }
+    }
+
+    /// Rows of a trace that does not fit into memory: all derived columns are null.
+    pub(super) fn run_too_large(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
+        self.is_too_large = true;
+        let out = self.run(rows);
+        self.is_too_large = false;
+        out
+    }
+
+    /// Counts a trace that does not fit into memory.
+    pub(super) fn count_too_large(&self) {
+        self.counters[2].add(1);
+    }
+}
+
+/// The rows of the runs that are left.
+fn kept(rows: &RecordBatch, runs: &[Run]) -> Result<RecordBatch> {
+    let mut mask = vec![false; rows.num_rows()];
+    for run in runs {
+        mask[run.from..run.from + run.len].fill(true);
+    }
+    Ok(filter_record_batch(rows, &BooleanArray::from(mask))?)
+}
