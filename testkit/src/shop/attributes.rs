@@ -50,7 +50,7 @@ fn call(plan: &Plan, endpoint: &Endpoint, customer: Customer) -> Vec<KeyValue> {
     let status = http_status(plan, method);
     let path = route.replace("{id}", &customer.order.to_string());
     attributes
-        .extend([text("http.customer.method", method), int("http.response.status_code", status)]);
+        .extend([text("http.request.method", method), int("http.response.status_code", status)]);
     if matches!(plan.role, Role::Server(_)) {
         attributes.extend([
             text("http.route", route),
@@ -70,7 +70,7 @@ fn call(plan: &Plan, endpoint: &Endpoint, customer: Customer) -> Vec<KeyValue> {
 fn provider(failure: Option<&Failure>) -> Vec<KeyValue> {
     let status = failure.map_or(200, |failure| failure.http_status);
     let mut attributes = vec![
-        text("http.customer.method", "POST"),
+        text("http.request.method", "POST"),
         int("http.response.status_code", status),
         text("server.address", PROVIDER_ADDRESS),
         int("server.port", PROVIDER_PORT),
