@@ -20,7 +20,7 @@ pub use rows::*;
 /// A question with typed parameters and a typed answer.
 pub trait Question: Serialize + DeserializeOwned + Send + 'static {
     /// What is told.
-    type Answer: Serialize + DeserializeOwned + Send + 'static;
+    type Answer: Based + Serialize + DeserializeOwned + Send + 'static;
     /// Where it is asked, and with which parameters.
     const ENDPOINT: Endpoint;
 
@@ -242,6 +242,24 @@ questions! {
         /// Spans that start before then; absent: to the newest.
         to: Time,
     }
+    /// What a trace does otherwise than another one (`trace_diff`).
+    TraceDiff at "/api/v1/traces/{trace_id}/diff/{other}" gives List<DiffRow> {
+        /// 32 hex digits of the trace before.
+        trace_id: Text,
+        /// 32 hex digits of the trace after.
+        other: Text,
+    }
+    /// What traces do otherwise than others, by the mean of each set (`cohort_diff`).
+    CohortDiff at "/api/v1/diff" gives List<DiffRow> {
+        /// Condition over `spans`: the first set are the traces with such a span; it must be given.
+        selection_a: Text,
+        /// The same for the second set; it must be given.
+        selection_b: Text,
+        /// Traces whose root starts from then on; absent: from the oldest.
+        from: Time,
+        /// Traces whose root starts before then; absent: to the newest.
+        to: Time,
+    }
     /// Services and edges by how well they explain a change (`rank_causes`).
     Causes at "/api/v1/causes" gives CausesAnswer {
         /// Begin of the time in question; absent: 5 minutes before its end.
@@ -319,6 +337,30 @@ pub struct Basis {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sql: Vec<String>,
 }
+
+/// An answer that says what it is built on.
+pub trait Based {
+    /// Statistics and statements.
+    fn basis(&self) -> &Basis;
+}
+
+impl<T> Based for List<T> {
+    fn basis(&self) -> &Basis {
+        &self.basis
+    }
+}
+
+macro_rules! based {
+    ($($answer:ident),*) => {$(
+        impl Based for $answer {
+            fn basis(&self) -> &Basis {
+                &self.basis
+            }
+        }
+    )*};
+}
+
+based!(TraceAnswer, CausesAnswer, HeatmapAnswer, CorrelationAnswer);
 
 /// The fields of a plain struct that are set, as texts.
 fn members(of: &impl Serialize) -> Vec<(String, String)> {

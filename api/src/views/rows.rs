@@ -381,6 +381,10 @@ rows! {
         origin: String,
         /// `service` or `edge`.
         origin_kind: String,
+        /// `origin`, `peer_origin`, `timeout_origin`.
+        error_role: Option<String>,
+        /// `error.type` of the span, else its protocol's status.
+        error_type: Option<String>,
         /// How often.
         count: u64,
         /// Share of which the request failed.
@@ -408,6 +412,8 @@ rows! {
         evidence: Option<String>,
         /// A trace with it.
         exemplar_trace: Option<String>,
+        /// The statement that shows the same.
+        sql: Option<String>,
     }
     /// An attribute that differs.
     CompareRow {
@@ -427,8 +433,43 @@ rows! {
         q_value: Option<f64>,
         /// Share of spans that have the attribute.
         coverage: Option<f64>,
+        /// Spans of the selection.
+        rows_sel: Option<u64>,
+        /// Spans of the baseline.
+        rows_base: Option<u64>,
+        /// Median of a number in the selection.
+        p50_sel: Option<f64>,
+        /// Median of a number in the baseline.
+        p50_base: Option<f64>,
         /// A trace of the selection with it.
         exemplar_trace: Option<String>,
+    }
+    /// A call path in which two traces, or the means of two sets of traces, differ.
+    DiffRow {
+        /// Services and names from the root.
+        path: String,
+        /// Steps to the root.
+        depth: u64,
+        /// `added`, `removed`, `changed`, `same`.
+        status: String,
+        /// Difference of the number of spans.
+        dcount: Option<f64>,
+        /// Difference of self time.
+        dself_ms: Option<f64>,
+        /// Difference of time on the critical path.
+        dcritical_ms: Option<f64>,
+        /// Low end of the 95 % interval of it; sets of traces only.
+        #[serde(default)]
+        lo_ms: Option<f64>,
+        /// High end of it.
+        #[serde(default)]
+        hi_ms: Option<f64>,
+        /// Traces of the first set.
+        #[serde(default)]
+        traces_a: Option<u64>,
+        /// Traces of the second set.
+        #[serde(default)]
+        traces_b: Option<u64>,
     }
     /// The ranking of causes, and the times compared.
     CausesAnswer {
@@ -450,6 +491,8 @@ rows! {
         subject: String,
         /// What the subject is.
         kind: String,
+        /// Node that its time is charged to.
+        charged_to: Option<String>,
         /// Larger is likelier.
         score: Option<f64>,
         /// First kind of evidence.
@@ -460,6 +503,8 @@ rows! {
         e3: Option<f64>,
         /// Fourth kind of evidence.
         e4: Option<f64>,
+        /// What it adds to the path of the mean request.
+        path_ms: Option<f64>,
         /// In words.
         why: Option<String>,
         /// A trace that shows it.

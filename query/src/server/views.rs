@@ -40,6 +40,7 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
     let routes = with::<views::Map>(with::<views::Traces>(routes));
     let routes = with::<views::Trace>(with::<views::Errors>(routes));
     let routes = with::<views::Bottlenecks>(with::<views::Compare>(routes));
+    let routes = with::<views::TraceDiff>(with::<views::CohortDiff>(routes));
     let routes = with::<views::Causes>(with::<views::Heatmap>(routes));
     with::<views::Correlation>(routes)
 }
@@ -190,6 +191,7 @@ fn add(to: &mut Stats, more: Stats) {
     to.truncated |= more.truncated;
     to.partial |= more.partial;
     to.recovering_bytes = to.recovering_bytes.max(more.recovering_bytes);
+    to.traces = to.traces.or(more.traces);
     for warning in more.warnings {
         if !to.warnings.contains(&warning) {
             to.warnings.push(warning);

@@ -252,7 +252,11 @@ fn wrong_questions_are_refused(filled: &Filled) {
         assert!(found.starts_with(expected), "{path}: {found}");
     }
     for endpoint in ENDPOINTS {
-        let path = endpoint.path.replace("{trace_id}", "x").replace("{value}", "x");
+        let path = endpoint
+            .path
+            .replace("{trace_id}", "x")
+            .replace("{other}", "x")
+            .replace("{value}", "x");
         let found = refusal(filled, &format!("{path}?nonsense=1"));
         assert!(found.starts_with("400 unknown_parameter"), "{path}: {found}");
     }

@@ -1,12 +1,11 @@
 //! The SQL of each question.
 
 use api::time;
-use api::views::{BottleneckRow, BreakdownRow, CompareRow, ErrorRow};
 use api::views::{
-    Bottlenecks, Breakdown, CORRELATION_KEYS, Causes, CausesAnswer, Compare, Correlation,
-    CorrelationAnswer, EdgeRow, Errors, Heatmap, HeatmapAnswer, List, Map, OperationRow,
-    Operations, ServiceRow, Services, Tail, TailRow, TimeRange, Trace, TraceAnswer, TraceRow,
-    Traces,
+    BottleneckRow, Bottlenecks, Breakdown, BreakdownRow, CORRELATION_KEYS, Causes, CausesAnswer,
+    CohortDiff, Compare, CompareRow, Correlation, CorrelationAnswer, DiffRow, EdgeRow, ErrorRow,
+    Errors, Heatmap, HeatmapAnswer, List, Map, OperationRow, Operations, ServiceRow, Services,
+    Tail, TailRow, TimeRange, Trace, TraceAnswer, TraceDiff, TraceRow, Traces,
 };
 use schemas::{Table, columns as c, ids};
 
@@ -199,11 +198,7 @@ const LOG: &str = "time, service_name, severity_number, severity_text, body, eve
 
 impl Answers for Trace {
     async fn answer(self, asking: &mut Asking) -> Result<TraceAnswer, QueryError> {
-        let text = needed("trace_id", self.trace_id)?.to_lowercase();
-        let Some(id) = ids::parse_hex::<16>(text.as_bytes()).map(|id| ids::hex(&id)) else {
-            let message = format!("`{text}` is no trace id");
-            return Err(QueryError::invalid(message).with_hint("32 hex digits are needed"));
-        };
+        let id = trace_id(needed("trace_id", self.trace_id)?)?;
         let spans = asking.view("trace", &[Some(&id)]).await?;
         let sql = format!(
             "SELECT {LOG} FROM {} WHERE trace_id = '{id}' ORDER BY time, span_id",
@@ -244,6 +239,26 @@ impl Answers for Compare {
             range.to.as_deref(),
         ];
         let rows = asking.view("compare_spans", &arguments).await?;
+        Ok(asking.list(rows, range))
+    }
+}
+
+impl Answers for TraceDiff {
+    async fn answer(self, asking: &mut Asking) -> Result<List<DiffRow>, QueryError> {
+        let before = trace_id(needed("trace_id", self.trace_id)?)?;
+        let after = trace_id(needed("other", self.other)?)?;
+        let rows = asking.view("trace_diff", &[Some(&before), Some(&after)]).await?;
+        Ok(asking.list(rows, TimeRange::default()))
+    }
+}
+
+impl Answers for CohortDiff {
+    async fn answer(self, asking: &mut Asking) -> Result<List<DiffRow>, QueryError> {
+        let first = needed("selection_a", self.selection_a)?;
+        let second = needed("selection_b", self.selection_b)?;
+        let range = range(self.from, self.to)?;
+        let arguments = [Some(&*first), Some(&*second), range.from.as_deref(), range.to.as_deref()];
+        let rows = asking.view("cohort_diff", &arguments).await?;
         Ok(asking.list(rows, range))
     }
 }
@@ -378,6 +393,15 @@ fn carrying(column: &str, keys: &[String], value: &str) -> String {
     let by_trace = ids::parse_hex::<16>(hex.as_bytes()).map(|_| format!("trace_id = '{hex}'"));
     let conditions: Vec<String> = by_key.chain(by_trace).collect();
     format!("({})", conditions.join(" OR "))
+}
+
+/// The hex digits of a trace id.
+fn trace_id(text: String) -> Result<String, QueryError> {
+    let id = ids::parse_hex::<16>(text.to_lowercase().as_bytes()).map(|id| ids::hex(&id));
+    id.ok_or_else(|| {
+        QueryError::invalid(format!("`{text}` is no trace id"))
+            .with_hint("32 hex digits are needed")
+    })
 }
 
 /// A parameter that must be there.
