@@ -72,10 +72,10 @@ pub(super) fn check_condition(
             Token::LParen => open.push(Token::RParen),
             Token::LBracket => open.push(Token::RBracket),
             Token::LBrace => open.push(Token::RBrace),
-            close @ (Token::RParen | Token::RBracket | Token::RBrace) => {
-                if open.pop().as_ref() != Some(close) {
-                    return refuse(&format!("`{close}` closes nothing"));
-                }
+            close @ (Token::RParen | Token::RBracket | Token::RBrace)
+                if open.pop().as_ref() != Some(close) =>
+            {
+                return refuse(&format!("`{close}` closes nothing"));
             }
             Token::SemiColon => return refuse("a condition ends without a semicolon"),
             Token::Whitespace(

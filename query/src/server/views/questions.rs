@@ -355,12 +355,12 @@ impl Answers for Correlation {
             within(&range, c::START_TIME)?
         );
         let logs = format!(
-            "SELECT coalesce({spans_carry}, FALSE) AS carries, {LOG} FROM logs \
+            "SELECT CASE WHEN {spans_carry} THEN TRUE ELSE FALSE END AS carries, {LOG} FROM logs \
              WHERE {} AND ({spans_carry} OR {of_spans}) ORDER BY time, span_id",
             within(&range, c::TIME)?
         );
         let exemplars = format!(
-            "SELECT coalesce({exemplars_carry}, FALSE) AS carries, time, metric, service_name, \
+            "SELECT CASE WHEN {exemplars_carry} THEN TRUE ELSE FALSE END AS carries, time, metric, service_name, \
              coalesce(value_double, cast(value_int AS double)) AS \"value\", trace_id, span_id \
              FROM metric_exemplars WHERE {} AND ({exemplars_carry} OR {of_spans}) \
              ORDER BY time, metric, span_id",
