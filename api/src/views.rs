@@ -235,11 +235,11 @@ questions! {
     Compare at "/api/v1/compare" gives List<CompareRow> {
         /// Condition over `spans` that selects; it must be given.
         selection: Text,
-        /// Condition of the spans compared with; absent: all others.
+        /// Condition of the spans compared with; absent: the others of the same operations.
         baseline: Text,
-        /// Spans that start from then on; absent: from the oldest.
+        /// Spans of traces whose root starts from then on; absent: from the oldest.
         from: Time,
-        /// Spans that start before then; absent: to the newest.
+        /// Spans of traces whose root starts before then; absent: to the newest.
         to: Time,
     }
     /// What a trace does otherwise than another one (`trace_diff`).

@@ -1,6 +1,8 @@
 //! Paths of questions, and the list of endpoints.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::fmt::Write as _;
+
 use super::*;
 
 fn check_path(question: &impl Question, options: &Options, expected: &str) {
@@ -47,4 +49,38 @@ fn attributes_are_read_from_text_and_from_objects() {
         let event: SpanEvent = serde_json::from_str(&text).unwrap();
         assert_eq!(event.attributes, Some(serde_json::json!({"a": 1})), "{attributes}");
     }
+}
+
+/// The reference of `docs/api.md`: every endpoint with its parameters.
+fn reference() -> String {
+    let mut text = String::new();
+    let table = |text: &mut String, parameters: &[Parameter]| {
+        text.push_str("| parameter | is | |\n|---|---|---|\n");
+        for Parameter { name, kind, doc } in parameters {
+            let kind = format!("{kind:?}").to_lowercase();
+            writeln!(text, "| `{name}` | {kind} | {} |", doc.trim()).unwrap();
+        }
+        text.push('\n');
+    };
+    text.push_str("### Every endpoint\n\n");
+    table(&mut text, OPTIONS);
+    for endpoint in ENDPOINTS {
+        writeln!(text, "### `GET {}`\n\n{}\n", endpoint.path, endpoint.doc.trim()).unwrap();
+        table(&mut text, endpoint.parameters);
+    }
+    text
+}
+
+#[test]
+fn the_documentation_lists_every_endpoint() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mark = "<!-- generated from api/src/views.rs: UPDATE=1 cargo test -p api -->\n\n";
+    let (head, found) = text.split_once(mark).unwrap();
+    let expected = reference();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, format!("{head}{mark}{}\n", expected.trim_end())).unwrap();
+        return;
+    }
+    assert_eq!(found.trim_end(), expected.trim_end(), "UPDATE=1 rewrites docs/api.md");
 }

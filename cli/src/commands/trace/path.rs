@@ -39,12 +39,16 @@ fn start_ns(span: &TraceSpan) -> i64 {
     start_ns.saturating_add(span.skew_ns.unwrap_or_default())
 }
 
-/// A table of the pieces, the longest share easy to see.
+/// A table of the pieces, by time since the trace began; shares are those of the segment that waits
+/// as one.
 pub(super) fn write_pieces(
     answer: &TraceAnswer,
     screen: Screen,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let starts: HashMap<&str, i64> =
+        answer.spans.iter().map(|span| (span.span_id.as_str(), start_ns(span))).collect();
+    let trace_start_ns = starts.values().min().copied().unwrap_or_default();
     let mut segments: HashMap<&str, i64> = HashMap::new();
     for piece in &answer.critical_path {
         *segments.entry(&piece.segment_id).or_default() += length_ns(piece);
@@ -59,9 +63,11 @@ pub(super) fn write_pieces(
         text_head("charged to"),
     ];
     let cells = answer.critical_path.iter().map(|piece| {
-        let whole_ns = segments[piece.segment_id.as_str()].max(1);
+        let segment = piece.segment_id.as_str();
+        let whole_ns = segments[segment].max(1);
+        let begin_ns = starts.get(segment).map_or(0, |start_ns| start_ns - trace_start_ns);
         vec![
-            show_ns(piece.from_ns),
+            show_ns(begin_ns + piece.from_ns),
             show_ns(length_ns(piece)),
             percent(Some(length_ns(piece) as f64 / whole_ns as f64)),
             format!("{} {}", piece.service_name, piece.name),

@@ -22,6 +22,7 @@ fn endpoints_tell_the_truth() {
     errors_begin_where_they_do(&filled);
     heatmap_counts_every_root(&filled);
     correlation_reaches_all_signals(&filled);
+    what_differs_is_found(&filled);
     wrong_questions_are_refused(&filled);
 }
 
@@ -213,6 +214,52 @@ fn correlation_reaches_all_signals(filled: &Filled) {
     assert!(!by_trace.spans.is_empty() && !by_trace.logs.is_empty());
     let nobody = Correlation { value: Some("a/'b".into()), ..Correlation::default() };
     assert!(filled.ask(nobody).spans.is_empty());
+}
+
+fn what_differs_is_found(filled: &Filled) {
+    let (from, to) = (filled.from(), filled.to());
+    let failed = "service_name = 'payment' AND kind = 'server' AND is_error";
+    let compared = filled.ask(Compare {
+        selection: Some(failed.into()),
+        from: from.clone(),
+        to: to.clone(),
+        ..Compare::default()
+    });
+    let status = compared.rows.iter().find(|row| row.attribute.contains("status")).unwrap();
+    assert!(status.share_sel > status.share_base && status.exemplar_trace.is_some(), "{status:?}");
+    assert!(compared.rows.is_sorted_by(|a, b| a.score >= b.score || a.attribute == b.attribute));
+
+    let causes = filled.ask(Causes {
+        fault_from: Some(time(filled.options.fault_from_ns())),
+        fault_to: to.clone(),
+        base_from: from.clone(),
+        ..Causes::default()
+    });
+    assert_eq!(causes.base.to, causes.fault.from, "the base ends where the fault begins");
+    assert_eq!(causes.rows[0].rank, 1);
+    assert!(causes.rows.iter().any(|row| row.subject == "payment" && row.e2 > Some(0.0)));
+    assert!(causes.rows.iter().all(|row| row.subject.starts_with("payment")), "{:?}", causes.rows);
+
+    let question = Bottlenecks { from: from.clone(), to: to.clone(), ..Bottlenecks::default() };
+    for row in filled.ask(question).rows {
+        assert!(row.evidence.is_some(), "{row:?}");
+        filled.server.sql(&row.sql.unwrap());
+    }
+
+    let slow = "is_root AND duration_ns > 1e8";
+    let sets = filled.ask(CohortDiff {
+        selection_a: Some("is_root AND duration_ns <= 1e8".into()),
+        selection_b: Some(slow.into()),
+        from,
+        to,
+    });
+    assert!(sets.rows.iter().any(|row| row.dcritical_ms > Some(0.0) && row.lo_ms.is_some()));
+    let mut by_duration = filled.shop.truth.traces.clone();
+    by_duration.sort_by_key(|trace| trace.duration_ns);
+    let (fast, slow) = (by_duration.first().unwrap(), by_duration.last().unwrap());
+    let pair = filled
+        .ask(TraceDiff { trace_id: Some(hex(fast.trace_id)), other: Some(hex(slow.trace_id)) });
+    assert!(pair.rows.iter().any(|row| row.dcount != Some(0.0)), "{:?}", pair.rows);
 }
 
 /// What `GET path` says: status, and code, message and hint.
