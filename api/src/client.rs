@@ -10,6 +10,7 @@ use http_body_util::BodyStream;
 use serde::de::DeserializeOwned;
 
 use crate::sql::{Problem, SqlAnswer, SqlRequest};
+use crate::views::{Options, Question};
 
 #[cfg(test)]
 mod tests;
@@ -116,6 +117,15 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let body = sql_body(request)?;
         self.post(&sql_path(format), JSON, body).await?.checked().await
+    }
+
+    /// Asks one of the typed questions. Dropping the future cancels its queries.
+    pub async fn view<Q: Question>(
+        &self,
+        question: &Q,
+        options: &Options,
+    ) -> Result<Q::Answer, ClientError> {
+        self.get(&question.path(options)).await?.checked().await?.json().await
     }
 
     /// `GET` of a path; the answer's status is the caller's to judge.

@@ -4,3 +4,4 @@
 pub mod client;
 pub mod sql;
 pub mod time;
+pub mod views;

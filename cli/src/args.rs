@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{doctor, export, import, services, sql, status, tail, trace};
+use crate::commands::{
+    bottlenecks, breakdown, causes, compare, correlate, doctor, errors, export, import, map,
+    services, sql, status, tail, trace,
+};
 use crate::config;
 use crate::failure::Failure;
 use crate::output::ColorChoice;
@@ -27,6 +30,8 @@ const HTTP_DEFAULT: &str = "127.0.0.1:4319";
   otlake sql 'select count(*) from spans'          ask in SQL
   otlake tail --service checkout                   watch spans and logs come in
   otlake trace 0af7651916cd43dd8448eb211c80319c    one trace as a waterfall
+  otlake breakdown --root 'POST /orders'           where its time goes
+  otlake causes                                    what changed in the last minutes
 
 Exit codes: 0 good, 1 failed, 2 wrong usage, 3 nothing found (sql --exit-code), 69 no server answers,
 78 wrong configuration.")]
@@ -77,6 +82,20 @@ pub(crate) enum Command {
     Trace(trace::TraceArgs),
     /// List services with their rates, errors and latencies
     Services(services::ServicesArgs),
+    /// Show where the time of requests goes, or what makes the slow ones slow
+    Breakdown(breakdown::BreakdownArgs),
+    /// Show who calls whom, as a table or a drawing
+    Map(map::MapArgs),
+    /// Show where errors begin and the ways they take
+    Errors(errors::ErrorsArgs),
+    /// List patterns of calls that cost time
+    Bottlenecks(bottlenecks::BottlenecksArgs),
+    /// Show what sets some spans apart from others
+    Compare(compare::CompareArgs),
+    /// Rank what explains a change
+    Causes(causes::CausesArgs),
+    /// Show everything that carries a correlation id
+    Correlate(correlate::CorrelateArgs),
     /// Tell whether data arrives, what is stored and what was refused
     Status(status::StatusArgs),
     /// Check disk, clock, limits and doors, and send a span through each

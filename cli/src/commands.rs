@@ -10,9 +10,17 @@ use crate::failure::{Exit, Failure};
 use crate::logging;
 use crate::output::Screen;
 
+pub(crate) mod asking;
+pub(crate) mod bottlenecks;
+pub(crate) mod breakdown;
+pub(crate) mod causes;
+pub(crate) mod compare;
+pub(crate) mod correlate;
 pub(crate) mod doctor;
+pub(crate) mod errors;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod map;
 pub(crate) mod serve;
 pub(crate) mod services;
 pub(crate) mod sql;
@@ -33,6 +41,13 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Tail(args) => runtime()?.block_on(tail::run(args, screen)),
         Command::Trace(args) => runtime()?.block_on(trace::run(args, screen)),
         Command::Services(args) => runtime()?.block_on(services::run(args, screen)),
+        Command::Breakdown(args) => runtime()?.block_on(breakdown::run(args, screen)),
+        Command::Map(args) => runtime()?.block_on(map::run(args, screen)),
+        Command::Errors(args) => runtime()?.block_on(errors::run(args, screen)),
+        Command::Bottlenecks(args) => runtime()?.block_on(bottlenecks::run(args, screen)),
+        Command::Compare(args) => runtime()?.block_on(compare::run(args, screen)),
+        Command::Causes(args) => runtime()?.block_on(causes::run(args, screen)),
+        Command::Correlate(args) => runtime()?.block_on(correlate::run(args, screen)),
         Command::Status(args) => runtime()?.block_on(status::run(args, screen)),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(args, screen)),
         Command::Import(args) => runtime()?.block_on(import::run(args)),

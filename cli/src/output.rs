@@ -159,22 +159,76 @@ pub(crate) fn write_table(
     schema: &[Field],
     rows: &[Map<String, Value>],
 ) -> io::Result<()> {
+    let heads: Vec<Head<'_>> = schema
+        .iter()
+        .map(|field| Head { title: &field.name, is_number: is_number(&field.kind) })
+        .collect();
+    let cells = |row| schema.iter().map(|field| cell(row, field).into_owned()).collect();
+    write_cells(out, screen, &heads, rows.iter().map(cells))
+}
+
+/// The head of a column.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) title: &'a str,
+    /// Numbers are aligned to the right.
+    pub(crate) is_number: bool,
+}
+
+/// A column of texts.
+pub(crate) const fn text_head(title: &str) -> Head<'_> {
+    Head { title, is_number: false }
+}
+
+/// A column of numbers.
+pub(crate) const fn number_head(title: &str) -> Head<'_> {
+    Head { title, is_number: true }
+}
+
+/// Writes texts as a table that fits the screen.
+pub(crate) fn write_cells(
+    out: &mut dyn Write,
+    screen: Screen,
+    heads: &[Head<'_>],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     if screen.is_terminal {
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(u16::try_from(screen.width).unwrap_or(u16::MAX));
     }
-    table.set_header(schema.iter().map(|field| safe(&field.name).into_owned()));
+    table.set_header(heads.iter().map(|head| safe(head.title).into_owned()));
     for row in rows {
-        table.add_row(schema.iter().map(|field| safe(&cell(row, field)).into_owned()));
+        table.add_row(row.iter().map(|cell| safe(cell).into_owned()));
     }
-    for (at, field) in schema.iter().enumerate() {
-        if let (true, Some(column)) = (is_number(&field.kind), table.column_mut(at)) {
+    for (at, head) in heads.iter().enumerate() {
+        if let (true, Some(column)) = (head.is_number, table.column_mut(at)) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     writeln!(out, "{}", table.trim_fmt())
+}
+
+/// A share as a bar of at most `width` characters, to half a character.
+pub(crate) fn bar(share: f64, width: usize) -> String {
+    let halves = (share.clamp(0.0, 1.0) * 2.0 * width as f64).round() as usize;
+    format!("{}{}", "█".repeat(halves / 2), if halves % 2 == 1 { "▌" } else { "" })
+}
+
+/// A share as per cent, `-` when there is none.
+pub(crate) fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+}
+
+/// A number with two digits, `-` when there is none.
+pub(crate) fn decimal(number: Option<f64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| format!("{number:.2}"))
+}
+
+/// A text, `-` when there is none.
+pub(crate) fn or_dash(text: Option<&str>) -> String {
+    text.unwrap_or("-").to_owned()
 }
 
 /// Writes rows separated by tabs; a tab, line end or backslash within a value is escaped.

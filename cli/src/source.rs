@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use api::client::{self, Answer, Client, Format};
 use api::sql::{SqlAnswer, SqlRequest};
+use api::views::{Options, Question};
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
@@ -65,6 +66,22 @@ impl Source {
             Source::Directory(directory) => {
                 let body = client::sql_body(request)?;
                 directory.call(Method::POST, &client::sql_path(format), body).await?
+            }
+        };
+        Ok(answer.checked().await?)
+    }
+
+    /// Asks one of the typed questions; the answer's bytes are still coming.
+    pub(crate) async fn view<Q: Question>(
+        &self,
+        question: &Q,
+        options: &Options,
+    ) -> Result<Answer, Failure> {
+        let path = question.path(options);
+        let answer = match self {
+            Source::Server(client) => client.get(&path).await?,
+            Source::Directory(directory) => {
+                directory.call(Method::GET, &path, Bytes::new()).await?
             }
         };
         Ok(answer.checked().await?)

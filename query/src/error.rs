@@ -42,6 +42,7 @@ kinds! {
     failed "failed" 422 "The data does not allow it: overflow, division by zero, a cast.",
     timeout "timeout" 504 "The time limit passed.",
     cancelled "cancelled" 499 "Cancelled by id, or the client went away.",
+    unknown_parameter "unknown_parameter" 400 "A parameter that the endpoint does not take.",
     unknown_query "unknown_query" 404 "No running query has the id.",
     unknown_path "unknown_path" 404 "The server has no such path.",
     forbidden "forbidden" 403 "The door refuses the caller: host, origin.",
@@ -88,6 +89,15 @@ impl QueryError {
     pub fn with_hint(mut self, hint: impl Into<String>) -> QueryError {
         self.0.hint = Some(hint.into());
         self
+    }
+
+    /// Names the nearest of the known names, else all of them.
+    #[must_use]
+    pub(crate) fn did_you_mean(self, name: &str, known: &[&str]) -> QueryError {
+        match suggest::nearest(name, known.iter().copied()) {
+            Some(near) => self.with_hint(format!("did you mean {near}?")),
+            None => self.with_hint(format!("known are {}", known.join(", "))),
+        }
     }
 
     /// Says where, from 1. Line 0 means unknown and is left out.

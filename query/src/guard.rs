@@ -59,6 +59,16 @@ pub(crate) fn guard(sql: &str, limits: &GuardLimits) -> Result<Statement, QueryE
     Ok(statement)
 }
 
+/// Checks a condition that will stand in a statement, so that it cannot change what stands around it
+/// and may be parsed by itself. On tokens alone: any thread's stack will do.
+///
+/// # Errors
+/// `too_large` or `syntax`, with the position in the condition.
+pub(crate) fn guard_condition(text: &str, limits: &GuardLimits) -> Result<(), QueryError> {
+    let dialect = GenericDialect {};
+    tokens::check_condition(&tokens::tokenize(text, &dialect)?, limits)
+}
+
 /// The statement inside EXPLAIN, if any; refuses whatever may not run. What is not named here is
 /// refused, so that a kind added by a later parser is not allowed by accident.
 fn readable(statement: &Statement) -> Result<&SqlStatement, QueryError> {

@@ -1,4 +1,4 @@
-//! The HTTP API on 4319: SQL, the running queries, health, own metrics.
+//! The HTTP API on 4319: SQL, the typed questions of screens, the running queries, health, own metrics.
 //!
 //! `POST /api/v1/sql` takes JSON (`{"sql": …, "params": …, "limit": …, "timeout_s": …}`) or plain
 //! SQL as `text/plain`; `GET /api/v1/sql?q=…` is for browsers. Dropping the answer cancels the
@@ -9,6 +9,7 @@ mod door;
 mod request;
 #[cfg(test)]
 mod tests;
+mod views;
 
 use std::sync::Arc;
 
@@ -60,6 +61,7 @@ pub fn router(engine: Arc<Engine>, info: ServerInfo) -> Router {
         .route("/api/v1/sql", sql)
         .route("/api/v1/queries", get(queries))
         .route("/api/v1/queries/{id}", delete(cancel))
+        .merge(views::routes())
         .with_state(engine)
         .layer(CompressionLayer::new());
     guarded(api.merge(health(&info)), info)
@@ -149,10 +151,9 @@ async fn metrics(State(info): State<ServerInfo>) -> Response {
 }
 
 async fn unknown_path() -> Response {
-    problem(
-        &QueryError::unknown_path("no such path")
-            .with_hint("SQL is POST /api/v1/sql; also /livez, /readyz, /metrics"),
-    )
+    problem(&QueryError::unknown_path("no such path").with_hint(
+        "SQL is POST /api/v1/sql; docs/api.md lists the others; also /livez, /readyz, /metrics",
+    ))
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

@@ -44,6 +44,7 @@ use crate::guard::guard;
 use crate::limits::GuardLimits;
 use crate::traces::project;
 use args::Args;
+pub(crate) use args::quoted;
 use exec::ViewExec;
 
 /// One view with arguments.

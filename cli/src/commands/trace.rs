@@ -3,18 +3,19 @@
 use std::io::Write;
 
 use api::sql::SqlRequest;
-use api::time;
+use api::{time, views};
 use clap::Args;
 use schemas::{Table, columns as c};
 use serde_json::{Map, Value};
 
-use crate::args::ReadFrom;
+use crate::commands::asking::{self, Form, Wanted};
 use crate::commands::stdout;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Screen, safe, text};
 use crate::source::Source;
 use crate::units::show_ns;
 
+mod path;
 mod waterfall;
 use waterfall::{Line, Span};
 
@@ -24,13 +25,17 @@ const SPANS_MAX: u64 = 50_000;
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   otlake trace 0af7651916cd43dd8448eb211c80319c
+  otlake trace 0af7651916cd43dd8448eb211c80319c --critical-path
   otlake trace 0af7651916cd43dd8448eb211c80319c --data ./data | less")]
 pub(crate) struct TraceArgs {
     /// Trace id: 32 hex digits
     #[arg(value_parser = parse_id)]
     id: String,
+    /// Mark what the request waited for, and list its pieces
+    #[arg(long)]
+    critical_path: bool,
     #[command(flatten)]
-    from: ReadFrom,
+    wanted: Wanted,
 }
 
 /// Accepts the id as it is copied from logs: with dashes, in capitals.
@@ -43,22 +48,46 @@ fn parse_id(text: &str) -> Result<String, String> {
 }
 
 pub(crate) async fn run(args: TraceArgs, screen: Screen) -> Result<Exit, Failure> {
-    let source = Source::open(&args.from).await?;
-    let answer = source.sql(&request(&args.id)).await?;
-    if answer.rows.is_empty() {
-        return Err(Failure::failed(format!("there is no trace {}", args.id))
+    let more = &args.wanted.more;
+    let source = Source::open(&more.from).await?;
+    let mut out = stdout();
+    let question = views::Trace { trace_id: Some(args.id.clone()) };
+    if args.wanted.format == Form::Json {
+        asking::write_json(&source, &question, more, screen, &mut out).await?;
+    } else if args.critical_path || more.sql {
+        let answer = asking::ask(&source, &question, more).await?;
+        let spans = path::spans(&answer);
+        write_waterfall(&args.id, &spans, screen, &mut out)?;
+        if args.critical_path {
+            path::write_pieces(&answer, screen, &mut out)?;
+        }
+        asking::end(&answer, screen, &mut out)?;
+    } else {
+        let answer = source.sql(&request(&args.id)).await?;
+        let spans: Vec<Span> = answer.rows.iter().map(span).collect();
+        write_waterfall(&args.id, &spans, screen, &mut out)?;
+        out.flush()?;
+        output::write_notes(screen, &answer.stats);
+    }
+    Ok(Exit::Good)
+}
+
+fn write_waterfall(
+    id: &str,
+    spans: &[Span],
+    screen: Screen,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    if spans.is_empty() {
+        return Err(Failure::failed(format!("there is no trace {id}"))
             .cause("no stored span carries this id")
             .hint("`otlake status` tells whether data arrives; ids are hex as in `select trace_id from spans`"));
     }
-    let spans: Vec<Span> = answer.rows.iter().map(span).collect();
-    let mut out = stdout();
-    writeln!(out, "{}", headline(&args.id, &spans))?;
-    for line in waterfall::lines(&spans) {
-        writeln!(out, "{}", drawn(screen, &line, &spans))?;
+    writeln!(out, "{}", headline(id, spans))?;
+    for line in waterfall::lines(spans) {
+        writeln!(out, "{}", drawn(screen, &line, spans))?;
     }
-    out.flush()?;
-    output::write_notes(screen, &answer.stats);
-    Ok(Exit::Good)
+    Ok(())
 }
 
 fn request(id: &str) -> SqlRequest {
@@ -89,6 +118,7 @@ fn span(row: &Map<String, Value>) -> Span {
         duration_ns: output::number(row, c::DURATION_NS),
         label: format!("{} {}", text(row, c::SERVICE_NAME), text(row, c::NAME)),
         is_error: text(row, c::STATUS_CODE) == "error",
+        path_ns: Vec::new(),
     }
 }
 

@@ -68,3 +68,12 @@ fn people_get_tables_and_programs_tabs() {
     assert_eq!(RowFormat::or_default(None, screen(false)), RowFormat::Tsv);
     assert_eq!(RowFormat::or_default(Some(RowFormat::Csv), screen(true)), RowFormat::Csv);
 }
+
+#[test]
+fn shares_are_bars() {
+    for (share, expected) in
+        [(0.0, ""), (0.5, "██"), (0.6, "██▌"), (1.0, "████"), (7.0, "████"), (f64::NAN, "")]
+    {
+        assert_eq!(bar(share, 4), expected, "{share}");
+    }
+}

@@ -9,12 +9,19 @@ use tempfile::TempDir;
 
 use crate::support::{Server, otlake, request, run, span, stdout_of};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 18] = [
     "serve",
     "sql",
     "tail",
     "trace",
     "services",
+    "breakdown",
+    "map",
+    "errors",
+    "bottlenecks",
+    "compare",
+    "causes",
+    "correlate",
     "status",
     "doctor",
     "import",
@@ -32,7 +39,7 @@ fn help_texts_are_as_reviewed() {
 }
 
 /// Compares with the golden text; `UPDATE=1` rewrites it.
-fn check_golden(name: &str, text: &str) {
+pub(crate) fn check_golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/golden/{name}.txt"));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, text).unwrap();
@@ -41,7 +48,7 @@ fn check_golden(name: &str, text: &str) {
     assert_eq!(text, expected, "{} differs; UPDATE=1 rewrites it", path.display());
 }
 
-fn check_failure(words: &[&str], code: i32, expected: &[&str]) {
+pub(crate) fn check_failure(words: &[&str], code: i32, expected: &[&str]) {
     let output = run(words);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{words:?}: {stderr}");

@@ -9,6 +9,7 @@ mod documents;
 mod ingest;
 mod prompt;
 mod restart;
+mod screens;
 mod shop;
 mod slt;
 mod support;

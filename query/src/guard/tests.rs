@@ -211,3 +211,27 @@ fn repeated_prefixes_do_not_reach_the_end_of_the_stack() {
         }
     }
 }
+
+fn check_condition(text: &str, expected: &str) {
+    let found = match super::guard_condition(text, &GuardLimits::default()) {
+        Ok(()) => "ok".to_owned(),
+        Err(error) => error.0.message,
+    };
+    assert!(found.contains(expected), "{}: {found}", &text[..text.len().min(200)]);
+}
+
+#[test]
+fn a_condition_stays_within_its_brackets() {
+    check_condition("service_name = 'a' AND duration_ns > 1e8", "ok");
+    check_condition("replace(name, '(', '') = 'x' OR attributes['a)'] = ';--'", "ok");
+    check_condition("a) OR (b", "`)` closes nothing");
+    check_condition("(a", "`)` is missing");
+    check_condition("a[1)", "`)` closes nothing");
+    check_condition("a; select 1", "semicolon");
+    check_condition("a -- b", "comment");
+    check_condition("a /* b */", "comment");
+    check_condition(" ", "empty");
+    check_condition("name = 'x", "Unterminated");
+    check_condition(&format!("1{}", "+1".repeat(20_000)), "over the limit depth");
+    check_condition(&"(".repeat(20_000), "is missing");
+}

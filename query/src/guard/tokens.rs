@@ -3,7 +3,7 @@
 
 use datafusion::sql::sqlparser::dialect::Dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::refused;
 use crate::QueryError;
@@ -31,6 +31,11 @@ pub(super) fn check(tokens: &[TokenWithSpan], limits: &GuardLimits) -> Result<()
     if let Some(first) = words.next().filter(|k| WRITES.contains(k)) {
         return Err(refused(&format!("{first:?}")));
     }
+    check_size(tokens, limits)
+}
+
+/// Refuses what the parser or a walk over its tree would not survive.
+fn check_size(tokens: &[TokenWithSpan], limits: &GuardLimits) -> Result<(), QueryError> {
     // DataFusion's parser follows EXPLAIN EXPLAIN … without a limit.
     if tokens.iter().filter(|t| keyword(&t.token) == Some(Keyword::EXPLAIN)).count() > 1 {
         return Err(QueryError::not_allowed("EXPLAIN stands more than once"));
@@ -47,6 +52,43 @@ pub(super) fn check(tokens: &[TokenWithSpan], limits: &GuardLimits) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Refuses a text that is no condition of its own, whatever stands around it: other brackets than it
+/// opens, a second statement, a comment that would swallow what follows.
+pub(super) fn check_condition(
+    tokens: &[TokenWithSpan],
+    limits: &GuardLimits,
+) -> Result<(), QueryError> {
+    let mut open = Vec::new();
+    let mut is_empty = true;
+    for token in tokens {
+        let refuse = |why: &str| {
+            let at = token.span.start;
+            Err(QueryError::syntax(why).at(at.line, at.column))
+        };
+        is_empty &= matches!(token.token, Token::Whitespace(_) | Token::EOF);
+        match &token.token {
+            Token::LParen => open.push(Token::RParen),
+            Token::LBracket => open.push(Token::RBracket),
+            Token::LBrace => open.push(Token::RBrace),
+            close @ (Token::RParen | Token::RBracket | Token::RBrace)
+                if open.pop().as_ref() != Some(close) =>
+            {
+                return refuse(&format!("`{close}` closes nothing"));
+            }
+            Token::SemiColon => return refuse("a condition ends without a semicolon"),
+            Token::Whitespace(
+                Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_),
+            ) => return refuse("a comment cannot stand in a condition"),
+            _ => {}
+        }
+    }
+    match open.last() {
+        Some(close) => Err(QueryError::syntax(format!("`{close}` is missing at its end"))),
+        None if is_empty => Err(QueryError::syntax("the condition is empty")),
+        None => check_size(tokens, limits),
+    }
 }
 
 /// First words of statements that change something or hold state. The list serves the message: what

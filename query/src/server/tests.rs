@@ -90,7 +90,7 @@ async fn health_and_wrong_turns() {
             &good,
             "localhost",
             "/api/v2/sql",
-            "404 {\"code\":\"unknown_path\",\"status\":404,\"detail\":\"no such path\",\"hint\":\"SQL is POST /api/v1/sql; also /livez, /readyz, /metrics\"}",
+            "404 {\"code\":\"unknown_path\",\"status\":404,\"detail\":\"no such path\",\"hint\":\"SQL is POST /api/v1/sql; docs/api.md lists the others; also /livez, /readyz, /metrics\"}",
         ),
     ] {
         assert_eq!(get(info.clone(), host, path).await, expected, "{path}");

@@ -12,8 +12,9 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use schemas::ids;
 use std::ops::ControlFlow;
 
-use crate::QueryError;
+use crate::guard::guard_condition;
 use crate::traces::{now_ns, root_start};
+use crate::{GuardLimits, QueryError};
 
 /// Arguments that are read one after the other.
 pub(crate) struct Args<'a> {
@@ -164,29 +165,7 @@ impl<'a> Args<'a> {
     /// A condition over the columns of `spans`, as SQL in parentheses; may be left out.
     pub(super) fn condition(&mut self) -> Result<Option<String>> {
         let Some(text) = self.text()? else { return Ok(None) };
-        let fail = |error: &dyn std::fmt::Display| {
-            let message = format!("`{text}` is no condition over spans: {error}");
-            self.wrong(&message)
-        };
-        let dialect = GenericDialect {};
-        let mut parser = Parser::new(&dialect)
-            .with_recursion_limit(50)
-            .try_with_sql(&text)
-            .map_err(|e| fail(&e))?;
-        let expr = parser.parse_expr().map_err(|e| fail(&e))?;
-        if parser.peek_token().token != Token::EOF {
-            return Err(fail(&format!("it ends before `{}`", parser.peek_token())));
-        }
-        let nested = visit_expressions(&expr, |expr| match expr {
-            SqlExpr::Subquery(_) | SqlExpr::Exists { .. } | SqlExpr::InSubquery { .. } => {
-                ControlFlow::Break(())
-            }
-            _ => ControlFlow::Continue(()),
-        });
-        if nested.is_break() {
-            return Err(fail(&"a sub-query cannot stand in it"));
-        }
-        Ok(Some(format!("({expr})")))
+        condition(&text).map(Some).map_err(|why| self.wrong(&why))
     }
 
     /// The next argument as a constant; `None` for NULL and past the end.
@@ -214,7 +193,34 @@ impl<'a> Args<'a> {
     }
 }
 
+/// A condition as SQL in parentheses: one expression without sub-queries.
+///
+/// # Errors
+/// Why the text is none.
+fn condition(text: &str) -> std::result::Result<String, String> {
+    let fail = |error: &dyn std::fmt::Display| format!("`{text}` is no condition: {error}");
+    // To the guard of the statement the condition was one text.
+    guard_condition(text, &GuardLimits::default()).map_err(|e| fail(&e))?;
+    let dialect = GenericDialect {};
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(50).try_with_sql(text).map_err(|e| fail(&e))?;
+    let expr = parser.parse_expr().map_err(|e| fail(&e))?;
+    if parser.peek_token().token != Token::EOF {
+        return Err(fail(&format!("it ends before `{}`", parser.peek_token())));
+    }
+    let nested = visit_expressions(&expr, |expr| match expr {
+        SqlExpr::Subquery(_) | SqlExpr::Exists { .. } | SqlExpr::InSubquery { .. } => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    if nested.is_break() {
+        return Err(fail(&"a sub-query cannot stand in it"));
+    }
+    Ok(format!("({expr})"))
+}
+
 /// A text as a literal of SQL.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -49,7 +49,8 @@ pub(super) const MAP: View = View {
         let range = args.range()?;
         let level = Level::read(args.text()?.as_deref());
         let seconds = match range.seconds() {
-            Some(seconds) => format!("{seconds}"),
+            // With a point, so that the division is none of integers.
+            Some(seconds) => format!("{seconds:?}"),
             None => SECONDS_SEEN.to_owned(),
         };
         Ok(Built::plain(sql(&range, &level, &seconds)))

@@ -17,6 +17,8 @@ pub(super) struct Span {
     pub(super) duration_ns: i64,
     pub(super) label: String,
     pub(super) is_error: bool,
+    /// Pieces of the critical path that the span owns: begin and end.
+    pub(super) path_ns: Vec<(i64, i64)>,
 }
 
 /// One line of the waterfall.
@@ -84,7 +86,8 @@ pub(super) fn extent(spans: &[Span]) -> (i64, i64) {
     (start, end.unwrap_or(start))
 }
 
-/// The span's place in the trace: `=` for its time, `!` at its end when it failed.
+/// The span's place in the trace: `=` for its time, `#` where it is on the critical path, `!` at its
+/// end when it failed.
 pub(super) fn bar(span: &Span, extent: (i64, i64), width: usize) -> String {
     let whole = extent.1.saturating_sub(extent.0).max(1) as f64;
     let column = |ns: i64| {
@@ -93,12 +96,17 @@ pub(super) fn bar(span: &Span, extent: (i64, i64), width: usize) -> String {
     };
     let from = column(span.start_ns).min(width.saturating_sub(1));
     let to = column(span.start_ns.saturating_add(span.duration_ns)).max(from + 1);
-    let mut bar = format!("{}{}", " ".repeat(from), "=".repeat(to - from));
+    let mut bar: Vec<char> = (0..to).map(|at| if at < from { ' ' } else { '=' }).collect();
+    for (begin_ns, end_ns) in &span.path_ns {
+        let begin = column(*begin_ns).clamp(from, to - 1);
+        let end = column(*end_ns).clamp(begin + 1, to);
+        bar[begin..end].fill('#');
+    }
     if span.is_error {
         bar.pop();
         bar.push('!');
     }
-    format!("{bar:width$}")
+    format!("{:width$}", bar.into_iter().collect::<String>())
 }
 
 /// The text in exactly `width` characters.

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// `id parent start duration`, parent `-` for a root; a final `!` marks an error.
+/// `id parent start duration`, parent `-` for a root; then `!` for an error and `from-to` for pieces
+/// of the critical path.
 fn spans(text: &str) -> Vec<Span> {
     let span = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -12,10 +13,16 @@ fn spans(text: &str) -> Vec<Span> {
             start_ns: words[2].parse().unwrap_or_default(),
             duration_ns: words[3].parse().unwrap_or_default(),
             label: words[0].to_owned(),
-            is_error: words.get(4) == Some(&"!"),
+            is_error: words[4..].contains(&"!"),
+            path_ns: words[4..].iter().filter_map(|word| piece(word)).collect(),
         }
     };
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(span).collect()
+}
+
+fn piece(word: &str) -> Option<(i64, i64)> {
+    let (from, to) = word.split_once('-')?;
+    Some((from.parse().ok()?, to.parse().ok()?))
 }
 
 fn check(text: &str, expected: &[&str]) {
@@ -41,6 +48,18 @@ fn children_stand_under_their_parent() {
          b a 2 6",
         &["a    |==========|", " b   |  ======  |", "  c  |    =!    |", " d   |        ==|"],
     );
+}
+
+#[test]
+fn the_critical_path_is_marked() {
+    check(
+        "a - 0 10 0-2 8-10
+         b a 2 6 ! 2-8
+         c a 3 2",
+        &["a    |##======##|", " b   |  #####!  |", " c   |   ==     |"],
+    );
+    // A piece that is too short for a column, or lies outside by a clock, still shows.
+    check("a - 0 1000 1-2\nb a 100 100 900-990", &["a    |#=========|", " b   | #        |"]);
 }
 
 #[test]
