@@ -312,9 +312,11 @@ impl Engine {
             .with_memory_pool(Arc::new(pool))
             .build_arc()
             .map_err(|e| QueryError::from_datafusion(e, ""))?;
+        let mut functions = self.template.table_functions().clone();
+        functions.extend(views::functions(&catalog, &self.config.guard));
         let mut state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_runtime_env(env)
-            .with_table_functions(views::functions(&catalog, &self.config.guard))
+            .with_table_functions(functions)
             .with_catalog_list(Arc::new(catalog))
             .build();
         // `now()` is the start of the statement.

@@ -188,8 +188,10 @@ impl ViewTable {
             .map_err(|e| datafusion::error::DataFusionError::External(Box::new(e)))?;
         let names: BTreeSet<String> = identifiers(&statement);
         let catalog = self.catalog.naming(names);
+        let mut own = state.table_functions().clone();
+        own.extend(functions(&catalog, &self.limits));
         let state = SessionStateBuilder::new_from_existing(state.clone())
-            .with_table_functions(functions(&catalog, &self.limits))
+            .with_table_functions(own)
             .with_catalog_list(Arc::new(catalog))
             .build();
         let plan = state.statement_to_plan(statement).await?;
