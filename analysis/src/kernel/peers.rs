@@ -62,7 +62,8 @@ impl Finder<'_> {
         if self.is_transport(node, span, of_parent) {
             return Peer { part: Part::Transport, ..of_parent };
         }
-        if node.has_client && !carries(span) {
+        // A call with an answer of its own is a call, whatever it did on the way (a DNS look-up).
+        if node.has_client && node.server == NONE && !carries(span) {
             return Peer { part: Part::Logical, ..Peer::default() };
         }
         if node.kind == Kind::Producer || self.takes(span) {

@@ -109,6 +109,11 @@ fn nested_clients() {
         "w - L a 0-90\n1 w L a 0-30 addr=h\n2 w L a 40-80\ns 2 V b 45-75",
         "w Own -, 1 External h, 2 Gap b gap=10, s Own -",
     );
+    // A call that was answered, with a look-up on the way: it keeps its edge and its gap.
+    check(
+        "w - L a 0-90\n1 w L a 0-5 addr=dns\ns w V b 20-80",
+        "w Gap b gap=30, 1 External dns, s Own -",
+    );
     // A database client over its connection: the inner one is transport.
     check("w - L a 0-90 db=pg\n1 w L a 0-30 addr=h", "w Db pg, 1 Db pg");
     // Transport of transport, with a call inside that was answered.

@@ -199,6 +199,33 @@ impl Ranking {
         }
     }
 
+    /// Where several instances or versions of a service show the same, it is the service: they are
+    /// left out, and chance does not put one of them before it.
+    fn leave_out_shared_parts(&self, found: &mut Vec<Cause>) {
+        let service = |subject: &Subject| {
+            let part = self.parts.keys().find(|(_, part)| part == subject);
+            part.map(|(service, _)| (service.clone(), subject.kind))
+        };
+        let strength = |cause: &Cause| {
+            (cause.evidence.e1 / std::f64::consts::LN_10).max(cause.evidence.e2 / 0.5)
+        };
+        let mut strengths: BTreeMap<(String, SubjectKind), Vec<f64>> = BTreeMap::new();
+        for cause in found.iter() {
+            if let Some(part) = service(&cause.subject) {
+                strengths.entry(part).or_default().push(strength(cause));
+            }
+        }
+        let is_shared = |strengths: &Vec<f64>| {
+            let mut sorted = strengths.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            matches!(sorted[..], [first, second, ..] if second >= first / 2.0)
+        };
+        found.retain(|cause| {
+            let part = service(&cause.subject).and_then(|part| strengths.get(&part));
+            !part.is_some_and(is_shared)
+        });
+    }
+
     /// Versions and instances that the base window does not know, of services that it knows.
     fn changes(&self) -> Vec<Change> {
         let known: BTreeSet<&str> =
@@ -235,7 +262,8 @@ impl Fold for Ranking {
             .into_iter()
             .map(|(place, (fault, base))| Component { place, fault, base })
             .collect();
-        let found = rank_causes(&self.input);
+        let mut found = rank_causes(&self.input);
+        self.leave_out_shared_parts(&mut found);
         shown(&found, &self.exemplars)
     }
 
