@@ -16,6 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
+use super::driver::compact;
 use super::group::runs;
 use super::input::{Decoded, Layout};
 use super::split::{is_nth_trace, trace_ids};
@@ -100,12 +101,12 @@ async fn read(
         if !mask.contains(&true) {
             continue;
         }
-        chosen.push(match mask.contains(&false) {
-            true => {
-                super::driver::compact(&filter_record_batch(&batch, &BooleanArray::from(mask))?)?
-            }
+        let batch = match mask.contains(&false) {
+            true => filter_record_batch(&batch, &BooleanArray::from(mask))?,
             false => batch,
-        });
+        };
+        // A batch from a file holds on to whole pages of text.
+        chosen.push(compact(&batch)?);
     }
     Ok(chosen)
 }

@@ -181,7 +181,7 @@ fn sorted(by: Option<&str>) -> Result<&'static str, QueryError> {
         ("newest", "start_time DESC"),
         ("oldest", "start_time"),
         ("slowest", "duration_ns DESC NULLS LAST"),
-        ("fastest", "duration_ns"),
+        ("fastest", c::DURATION_NS),
         ("errors", "error_count DESC"),
         ("spans", "span_count DESC"),
     ];
@@ -198,7 +198,7 @@ const LOG: &str = "time, service_name, severity_number, severity_text, body, eve
 
 impl Answers for Trace {
     async fn answer(self, asking: &mut Asking) -> Result<TraceAnswer, QueryError> {
-        let id = trace_id(needed("trace_id", self.trace_id)?)?;
+        let id = trace_id(needed(c::TRACE_ID, self.trace_id)?)?;
         let spans = asking.view("trace", &[Some(&id)]).await?;
         let sql = format!(
             "SELECT {LOG} FROM {} WHERE trace_id = '{id}' ORDER BY time, span_id",
@@ -245,7 +245,7 @@ impl Answers for Compare {
 
 impl Answers for TraceDiff {
     async fn answer(self, asking: &mut Asking) -> Result<List<DiffRow>, QueryError> {
-        let before = trace_id(needed("trace_id", self.trace_id)?)?;
+        let before = trace_id(needed(c::TRACE_ID, self.trace_id)?)?;
         let after = trace_id(needed("other", self.other)?)?;
         let rows = asking.view("trace_diff", &[Some(&before), Some(&after)]).await?;
         Ok(asking.list(rows, TimeRange::default()))
