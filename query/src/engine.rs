@@ -87,8 +87,8 @@ impl EngineConfig {
     /// The defaults, spilling to a directory.
     pub fn new(spill_dir: PathBuf) -> EngineConfig {
         EngineConfig {
-            memory_bytes: 384 << 20,
-            query_memory_bytes: 256 << 20,
+            memory_bytes: 768 << 20,
+            query_memory_bytes: 512 << 20,
             timeout: Duration::from_secs(30),
             rows_max: 100_000,
             concurrent: 8,

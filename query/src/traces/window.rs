@@ -22,7 +22,7 @@ use super::input::{Decoded, Layout};
 use super::split::{is_nth_trace, trace_ids};
 
 /// Rows that are learned from; of more, those of every n-th trace.
-const ROWS_MAX: u64 = 200_000;
+const ROWS_MAX: u64 = 50_000;
 
 /// Where to learn from.
 #[derive(Clone, Debug)]
