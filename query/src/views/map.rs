@@ -70,7 +70,7 @@ fn sql(range: &Range, level: &Level, seconds: &str) -> String {
         ["0.5", "0.9", "0.99"].map(percentile).join(", ")
     });
     let [client, server, gap] = percentiles;
-    let Level { with, joins, source, target } = level;
+    let Level { with, outer: [before, after], source, target } = level;
     let (roots, lags) = (range.of_roots(), lags(range));
     format!(
         "{with}SELECT src, edge_source_kind, dst, edge_target_kind, edge_kind, inferred, lost, via, \
@@ -88,7 +88,7 @@ fn sql(range: &Range, level: &Level, seconds: &str) -> String {
          sum({GAP}) AS gap_sum_ns, \
          min(start_time) AS first_seen, max(start_time) AS last_seen, \
          exemplars(trace_id, duration_ns, edge_client_error OR edge_server_error) AS example \
-         FROM spans LEFT JOIN ({lags}) ON trace_id = to_trace AND span_id = to_span{joins} \
+         FROM {before}({lags}) RIGHT JOIN spans ON trace_id = to_trace AND span_id = to_span{after} \
          WHERE edge_kind IS NOT NULL AND {roots} GROUP BY 1, 2, 3, 4, 5) \
          ORDER BY calls DESC, src, dst"
     )
@@ -111,7 +111,9 @@ fn lags(range: &Range) -> String {
 /// What the nodes of the map are.
 struct Level {
     with: String,
-    joins: String,
+    /// What stands before and after the joined spans. A join holds its left side in memory, so the
+    /// spans are always on the right.
+    outer: [&'static str; 2],
     source: String,
     target: String,
 }
@@ -122,7 +124,7 @@ impl Level {
     fn read(level: Option<&str>) -> Level {
         let plain = Level {
             with: String::new(),
-            joins: String::new(),
+            outer: ["", ""],
             source: "edge_source".to_owned(),
             target: "edge_target".to_owned(),
         };
@@ -133,9 +135,10 @@ impl Level {
                  FROM spans GROUP BY 1) ",
                 quoted(key)
             ),
-            joins: " LEFT JOIN node s ON s.service = edge_source \
-                   LEFT JOIN node t ON t.service = edge_target"
-                .to_owned(),
+            outer: [
+                "node t RIGHT JOIN (node s RIGHT JOIN (",
+                ") ON s.service = edge_source) ON t.service = edge_target",
+            ],
             source: "coalesce(s.label, edge_source)".to_owned(),
             target: "coalesce(t.label, edge_target)".to_owned(),
         }
