@@ -31,7 +31,7 @@ impl Filled {
         };
         let shop = shop(options);
         let dir = TempDir::new().unwrap();
-        let server = Server::start(dir.path(), &[]);
+        let server = Server::start(dir.path(), &["--query-timeout", "5m"]);
         block_on(async {
             let client = Client::new(&server.address("otlp_http")).unwrap();
             for request in &shop.requests {
