@@ -1,0 +1,1 @@
+//! A microservice system that sends OpenTelemetry data, with faults whose culprits are known.

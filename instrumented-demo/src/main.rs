@@ -1,0 +1,3 @@
+//! The demo as a program of its own.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The terminal explorer: what otlake's data says, on one screen after another.
