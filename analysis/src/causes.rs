@@ -12,6 +12,10 @@
 //!   the node is the candidate, and the edges are listed with it.
 //! * An increase of the error rate counts if chance gives it in less than 1 % of cases, as for
 //!   latency: otherwise one error among few calls would stand out.
+//! * Each statement of a database is a component of it, since one slow statement drowns in the mean of
+//!   all.
+//! * Work of a service that was never done in the base window took no time there, if the service
+//!   itself was there.
 //! * Several edges into a node become the node for errors as well, and not only for latency.
 //! * `upstream-load` is also the answer when the request rate rose and nothing else stands out.
 
@@ -84,6 +88,9 @@ pub enum Place {
         callee: String,
         /// What is called.
         callee_kind: NodeKind,
+        /// The statement, where a database is called: one slow statement would drown in the mean of
+        /// all. Empty where the whole edge is one component.
+        operation: String,
     },
     /// Self time of an operation in some of the spans only: of an instance, a version, a value. It
     /// is measured twice, here and with its service, and so adds nothing to the whole.
@@ -290,10 +297,10 @@ impl Candidate {
     }
 
     /// Takes in what one of its components shows.
-    fn add(&mut self, component: &Component, total_path_ns: i64) {
+    fn add(&mut self, component: &Component, total_path_ns: i64, is_known: bool) {
         self.path_ns += component.fault.path_ns;
         self.errors.add(component);
-        let Some(found) = slowdown(component, total_path_ns) else { return };
+        let Some(found) = slowdown(component, total_path_ns, is_known) else { return };
         self.growth = Some(self.growth.map_or(found.growth, |growth| growth.max(found.growth)));
         if found.counts && self.slowdown.as_ref().is_none_or(|best| found.is_larger(best)) {
             self.evidence.e1 = found.growth;
@@ -336,6 +343,8 @@ impl Candidate {
 fn candidates(input: &CauseInput) -> BTreeMap<Subject, Candidate> {
     let is_whole = |c: &&Component| !matches!(c.place, Place::Part { .. });
     let total_path_ns = input.components.iter().filter(is_whole).map(|c| c.fault.path_ns).sum();
+    let in_base = input.components.iter().filter(|c| c.base.calls > 0);
+    let known: BTreeSet<&str> = in_base.filter_map(own_service).collect();
     let mut candidates = BTreeMap::<Subject, Candidate>::new();
     // By place, so that the order of the input decides no tie.
     let mut components: Vec<&Component> = input.components.iter().collect();
@@ -343,7 +352,11 @@ fn candidates(input: &CauseInput) -> BTreeMap<Subject, Candidate> {
     for component in components {
         let empty = of_place(&component.place);
         let candidate = candidates.entry(empty.subject.clone()).or_insert(empty);
-        candidate.add(component, total_path_ns);
+        candidate.add(
+            component,
+            total_path_ns,
+            own_service(component).is_some_and(|s| known.contains(s)),
+        );
         if let Place::Edge { caller, callee, .. } = &component.place
             && candidate.subject.kind != SubjectKind::Edge
         {
@@ -368,6 +381,14 @@ fn candidates(input: &CauseInput) -> BTreeMap<Subject, Candidate> {
     candidates
 }
 
+/// The service whose own work a component is.
+fn own_service(component: &Component) -> Option<&str> {
+    match &component.place {
+        Place::Own { service, .. } => Some(service),
+        Place::Edge { .. } | Place::Part { .. } => None,
+    }
+}
+
 /// The candidate that a component belongs to.
 fn of_place(place: &Place) -> Candidate {
     match place {
@@ -375,7 +396,7 @@ fn of_place(place: &Place) -> Candidate {
             Candidate::new(Subject::new(SubjectKind::Service, service), service.clone())
         }
         Place::Part { subject, .. } => Candidate::new(subject.clone(), subject.name.clone()),
-        Place::Edge { caller, callee, callee_kind } => {
+        Place::Edge { caller, callee, callee_kind, .. } => {
             let subject = match callee_kind {
                 NodeKind::Db => Subject::new(SubjectKind::Db, callee),
                 NodeKind::Topic => Subject::new(SubjectKind::Topic, callee),

@@ -9,6 +9,9 @@ const TAU_NS: f64 = 100_000.0;
 /// A component counts from this share of the path time of the fault window on.
 const PATH_SHARE_MIN: f64 = 0.01;
 
+/// Work that the base window does not know must have been done so often.
+const NEW_CALLS_MIN: u64 = 20;
+
 /// A difference counts if chance gives it less often than this.
 const P_MAX: f64 = 0.01;
 
@@ -44,17 +47,28 @@ impl Slowdown {
 }
 
 /// The change of a component on the path; none where it is off the path or was not used in one of
-/// the windows, so that there is nothing to compare.
-pub(super) fn slowdown(component: &Component, total_path_ns: i64) -> Option<Slowdown> {
+/// the windows, so that there is nothing to compare. Of a service that `is_known` in the base window,
+/// work that was not done there took no time: waiting for a pool has spans only when there is a wait.
+pub(super) fn slowdown(
+    component: &Component,
+    total_path_ns: i64,
+    is_known: bool,
+) -> Option<Slowdown> {
     let Component { place, fault, base } = component;
     let share = fault.path_ns as f64 / total_path_ns.max(1) as f64;
     if share < PATH_SHARE_MIN {
         return None;
     }
-    let (base_ns, fault_ns) = (mean_ns(base)?, mean_ns(fault)?);
+    let is_new = base.calls == 0 && is_known;
+    let base_ns = if is_new { 0.0 } else { mean_ns(base)? };
+    let fault_ns = mean_ns(fault)?;
     let growth = ((fault_ns + TAU_NS) / (base_ns + TAU_NS)).ln();
-    let test = mann_whitney(&fault.sample_ns, &base.sample_ns);
-    let counts = growth > 0.0 && test.is_some_and(|test| test.p < P_MAX);
+    let is_no_chance =
+        || mann_whitney(&fault.sample_ns, &base.sample_ns).is_some_and(|t| t.p < P_MAX);
+    let counts = match is_new {
+        true => fault.calls >= NEW_CALLS_MIN,
+        false => growth > 0.0 && is_no_chance(),
+    };
     let path_ns = fault.path_ns;
     Some(Slowdown { place: place.clone(), growth, base_ns, fault_ns, counts, path_ns })
 }

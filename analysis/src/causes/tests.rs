@@ -33,7 +33,10 @@ fn component(line: &str) -> Component {
                         Some(("ext", _)) => NodeKind::External,
                         _ => NodeKind::Service,
                     };
-                    Place::Edge { caller: caller.into(), callee: callee.into(), callee_kind }
+                    // `order→db:orders#INSERT` names a statement.
+                    let (callee, operation) = callee.split_once('#').unwrap_or((callee, ""));
+                    let (callee, operation) = (callee.into(), operation.into());
+                    Place::Edge { caller: caller.into(), callee, callee_kind, operation }
                 }
                 (_, Some((service, operation))) => {
                     Place::Own { service: service.into(), operation: operation.into() }
@@ -89,7 +92,7 @@ fn the_example_of_the_page() {
     assert_eq!(first.score, 1.0);
     assert_eq!(first.why, "time between order and payment 4.0 ms → 84.0 ms per call (×20.5)");
     let order = component("order.place 20 21");
-    let own = slowdown(&order, order.fault.path_ns).unwrap();
+    let own = slowdown(&order, order.fault.path_ns, true).unwrap();
     assert!(own.counts && (own.growth - 0.05).abs() < 0.005, "{own:?}");
 }
 
@@ -127,6 +130,23 @@ fn small_or_chance_growth_does_not_count() {
     // Nothing to compare with.
     let mut new = input(&["a.x 10 20", "b.x 10 10"]);
     new.components[0].base = Measured::default();
+    check(&new, &[]);
+}
+
+#[test]
+fn one_slow_statement_does_not_drown_among_quick_ones() {
+    let rows = rank_causes(&shop_with(&["order→db:o#SELECT 10 10", "order→db:o#INSERT 2 20"]));
+    assert_eq!(rows[0].subject, Subject::new(SubjectKind::Db, "db:o"));
+    assert_eq!(rows[0].why, "INSERT of order in db:o 2.0 ms → 20.0 ms per call (×9.6)");
+}
+
+#[test]
+fn work_that_was_never_done_before_counts_in_a_service_that_was_there() {
+    let mut new = shop_with(&["order.db.pool.acquire 1 40"]);
+    new.components.last_mut().unwrap().base = Measured::default();
+    check(&new, &["order 1.00"]);
+    let place = Place::Own { service: "new".into(), operation: "get".into() };
+    new.components.last_mut().unwrap().place = place;
     check(&new, &[]);
 }
 

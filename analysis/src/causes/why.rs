@@ -33,7 +33,12 @@ fn latency(slowdown: &Slowdown) -> String {
     let place = match &slowdown.place {
         Place::Own { operation, .. } => format!("own time of {operation}"),
         Place::Part { operation, .. } => format!("own time of {operation} there"),
-        Place::Edge { caller, callee, .. } => format!("time between {caller} and {callee}"),
+        Place::Edge { caller, callee, operation, .. } if operation.is_empty() => {
+            format!("time between {caller} and {callee}")
+        }
+        Place::Edge { caller, callee, operation, .. } => {
+            format!("{operation} of {caller} in {callee}")
+        }
     };
     format!(
         "{place} {} → {} per call (×{:.1})",

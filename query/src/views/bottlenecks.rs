@@ -122,7 +122,7 @@ fn instances(range: &Range) -> String {
 
 /// Subject: service; peer: the pool. Numbers: points, full points. A point is full when the used
 /// connections reach 95 % of the most, or some request waits.
-fn pools(range: &Range) -> String {
+pub(super) fn pools(range: &Range) -> String {
     format!(
         "SELECT 'pool' AS family, service_name AS subject, pool AS peer, '' AS kind, \
          count(*) AS n1, count(*) FILTER (WHERE pending > 0 OR (most > 0 AND used >= 0.95 * most)) AS n2, \
@@ -138,6 +138,30 @@ fn pools(range: &Range) -> String {
         range.of("time")
     )
 }
+
+/// What is known of a pool over a range of time.
+pub(super) struct Pool {
+    pub(super) points: i64,
+    pub(super) full: i64,
+    pub(super) used_max: i64,
+    pub(super) size: i64,
+    pub(super) pending_max: i64,
+}
+
+impl Pool {
+    /// Whether it was full in a fifth of the points or more.
+    pub(super) fn saturation(&self) -> Option<Finding> {
+        let Pool { points, full, used_max, size, pending_max } = self;
+        let score = *full as f64 / (*points).max(1) as f64;
+        let evidence = format!(
+            "full in {full} of {points} points: at most {used_max} of {size} in use, {pending_max} waiting"
+        );
+        (score >= FULL_SHARE_MIN).then_some(Finding { score, saving_ns: None, evidence })
+    }
+}
+
+/// A pool is saturated when it is full in so many of the points.
+const FULL_SHARE_MIN: f64 = 0.2;
 
 /// A row of the answer.
 struct Line {
@@ -204,21 +228,11 @@ impl Found {
         }
     }
 
-    fn pool(
-        &mut self,
-        service: &str,
-        pool: &str,
-        [points, full, used, most, pending, _]: [i64; 6],
-    ) {
-        let share = full as f64 / points.max(1) as f64;
-        if share < 0.2 {
-            return;
-        }
-        let evidence = format!(
-            "full in {full} of {points} points: at most {used} of {most} in use, {pending} waiting"
-        );
-        let finding = Finding { score: share, saving_ns: None, evidence };
-        let subject = format!("{service} {pool}").trim_end().to_owned();
+    fn pool(&mut self, service: &str, name: &str, numbers: [i64; 6]) {
+        let [points, full, used_max, size, pending_max, _] = numbers;
+        let pool = Pool { points, full, used_max, size, pending_max };
+        let Some(finding) = pool.saturation() else { return };
+        let subject = format!("{service} {name}").trim_end().to_owned();
         self.lines.push(Line { rule: "saturation", subject, finding, trace: 0 });
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use analysis::NodeKind;
 use analysis::causes::{
-    Cause, CauseInput, Change, Component, Measured, Place, Subject, SubjectKind, Window,
+    Cause, CauseInput, Change, Component, Firing, Measured, Place, Subject, SubjectKind, Window,
     rank_causes,
 };
 use arrow_array::{ArrayRef, RecordBatch};
@@ -13,6 +13,7 @@ use datafusion::common::Result;
 use schemas::Kind;
 
 use super::args::Range;
+use super::bottlenecks::{Pool, pools};
 use super::rows::{Rows, ints, numbers, texts, trace_ids};
 use super::{Built, Fold, View};
 
@@ -51,6 +52,9 @@ pub(super) const CAUSES: View = View {
 /// Time of a span that its category says it spent: own work, the gap to its server, or the wait.
 const SPENT: &str = "CASE category WHEN 'self' THEN self_ns WHEN 'gap' THEN coalesce(gap_ns, 0) ELSE duration_ns END";
 
+/// What a database is asked: one slow statement would drown among the others.
+const STATEMENT: &str = "CASE peer_kind WHEN 'db' THEN coalesce(db_summary, name) ELSE '' END";
+
 /// One row a window and component, for components of four kinds.
 fn sql(fault: &Range, base: &Range) -> String {
     let (in_fault, in_base) = (fault.of_roots(), base.of_roots());
@@ -71,19 +75,35 @@ fn sql(fault: &Range, base: &Range) -> String {
          sample(trace_id, spent), count(*) FILTER (WHERE is_root), \
          exemplars(trace_id, spent, is_error)[1], min(epoch_ns(start_time)), \
          grouping(operation), grouping(instance), grouping(version), \
-         min(epoch_ns(root_start)), max(epoch_ns(root_start)) \
+         min(epoch_ns(root_start)), max(epoch_ns(root_start)), statement \
          FROM (SELECT {in_fault} AS fault, category = 'self' AS own, service_name AS service, \
          name AS operation, coalesce(resource['service.instance.id'], '') AS instance, \
          coalesce(resource['service.version'], '') AS version, coalesce(peer, '') AS callee, \
-         coalesce(peer_kind, '') AS callee_kind, {SPENT} AS spent, critical_ns, error_role, \
+         coalesce(peer_kind, '') AS callee_kind, {STATEMENT} AS statement, {SPENT} AS spent, \
+         critical_ns, error_role, \
          trace_id, is_root, is_error, start_time, root_start FROM spans \
          WHERE {} AND (({in_fault}) OR ({in_base})) AND NOT is_duplicate) \
          GROUP BY GROUPING SETS ((fault, own, service, operation), \
          (fault, own, service, operation, instance), (fault, own, service, operation, version), \
-         (fault, own, service, callee, callee_kind))",
-        whole.of_roots()
+         (fault, own, service, callee, callee_kind, statement)) \
+         UNION ALL {} UNION ALL {}",
+        whole.of_roots(),
+        pools_of("TRUE", fault),
+        pools_of("FALSE", base)
     )
 }
+
+/// Pools of a window as rows of the same columns: points, full ones, most used, size, most waiting.
+fn pools_of(is_fault: &str, range: &Range) -> String {
+    format!(
+        "SELECT {is_fault}, FALSE, subject, peer, '', '', '', '', n1, n2, n3, n4, NULL, n5, NULL, \
+         NULL, {POOL}, 0, 0, NULL, NULL, '' FROM ({})",
+        pools(range)
+    )
+}
+
+/// Where other rows say how they were grouped.
+const POOL: i64 = 2;
 
 /// Components by place, and what the windows hold.
 struct Ranking {
@@ -95,6 +115,8 @@ struct Ranking {
     places: BTreeMap<Place, (Measured, Measured)>,
     /// By name of the subject: a trace of the fault window that shows it, and its time.
     exemplars: BTreeMap<String, (i64, u128)>,
+    /// By service and pool: what was saturated in the fault window, and whether in the base window.
+    pools: BTreeMap<(String, String), (Option<String>, bool)>,
     /// Versions and instances of a service: first seen in the fault window, and whether in the base.
     parts: BTreeMap<(String, Subject), (Option<i64>, bool)>,
 }
@@ -113,12 +135,16 @@ impl Ranking {
             },
             places: BTreeMap::new(),
             exemplars: BTreeMap::new(),
+            pools: BTreeMap::new(),
             parts: BTreeMap::new(),
         }
     }
 
     fn row(&mut self, rows: &Rows, row: usize) {
         let (is_fault, is_own) = (rows.bool(0, row), rows.bool(1, row));
+        if rows.int(16, row) == Some(POOL) {
+            return self.pool(is_fault, rows, row);
+        }
         self.see(is_fault, rows.int(19, row), rows.int(20, row));
         let text = |column: usize| rows.text(column, row).to_owned();
         let (service, operation) = (text(2), text(3));
@@ -130,6 +156,7 @@ impl Ranking {
                 caller: service.clone(),
                 callee: text(6),
                 callee_kind: node_kind(rows.text(7, row)),
+                operation: text(21),
             },
             _ if !is_own => return,
             (true, true, _) => Place::Part { subject: part(SubjectKind::Instance, 4), operation },
@@ -165,6 +192,30 @@ impl Ranking {
         };
         let windows = self.places.entry(place).or_default();
         *(if is_fault { &mut windows.0 } else { &mut windows.1 }) = measured;
+    }
+
+    fn pool(&mut self, is_fault: bool, rows: &Rows, row: usize) {
+        let [points, full, used_max, size, pending_max] =
+            [8, 9, 10, 11, 13].map(|column| rows.int(column, row).unwrap_or(0));
+        let pool = Pool { points, full, used_max, size, pending_max };
+        let Some(finding) = pool.saturation() else { return };
+        let key = (rows.text(2, row).to_owned(), rows.text(3, row).to_owned());
+        let fired = self.pools.entry(key).or_default();
+        match is_fault {
+            true => fired.0 = Some(finding.evidence),
+            false => fired.1 = true,
+        }
+    }
+
+    fn firings(&mut self) -> Vec<Firing> {
+        let pools = std::mem::take(&mut self.pools).into_iter();
+        pools
+            .filter_map(|((service, pool), (evidence, in_base))| {
+                let subject = Subject::new(SubjectKind::Service, service);
+                let evidence = format!("pool {pool} {}", evidence?);
+                Some(Firing { subject, in_base, evidence })
+            })
+            .collect()
     }
 
     fn see(&mut self, is_fault: bool, first: Option<i64>, last: Option<i64>) {
@@ -257,6 +308,7 @@ impl Fold for Ranking {
     fn finish(mut self: Box<Self>) -> Result<Vec<ArrayRef>> {
         self.set_windows();
         self.input.changes = self.changes();
+        self.input.firings = self.firings();
         let places = std::mem::take(&mut self.places);
         self.input.components = places
             .into_iter()
