@@ -8,6 +8,7 @@ mod failure;
 mod logging;
 mod metrics;
 mod output;
+mod server;
 mod server_file;
 mod source;
 mod statements;

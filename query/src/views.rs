@@ -11,6 +11,7 @@ mod breakdown;
 mod causes;
 mod compare;
 mod diff;
+mod edges;
 mod errors;
 mod exec;
 mod map;
@@ -45,6 +46,7 @@ use crate::limits::GuardLimits;
 use crate::traces::project;
 use args::Args;
 pub(crate) use args::quoted;
+pub(crate) use edges::{SERVICE_EDGES_NAME, service_edges};
 use exec::ViewExec;
 
 /// One view with arguments.

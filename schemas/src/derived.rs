@@ -5,7 +5,7 @@
 
 use arrow_schema::Field;
 
-use crate::columns::Kind;
+use crate::columns::{self as c, Kind};
 
 /// One derived column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +166,34 @@ derived! {
         SavingNs "saving_ns" Int64 "what would be saved at most if they ran side by side",
     }
 }
+
+/// The view `service_edges`: a row a call or message, on which `service_map` counts. Each column is
+/// one of `spans`, by a shorter name.
+pub const SERVICE_EDGES: &[(&str, &str)] = &[
+    ("src", "edge_source"),
+    ("src_kind", "edge_source_kind"),
+    ("dst", "edge_target"),
+    ("dst_kind", "edge_target_kind"),
+    ("edge_kind", "edge_kind"),
+    ("start_time", c::START_TIME),
+    ("trace_id", c::TRACE_ID),
+    ("span_id", c::SPAN_ID),
+    ("name", c::NAME),
+    ("calls", "edge_calls"),
+    ("client_ns", "edge_client_ns"),
+    ("server_ns", "edge_server_ns"),
+    ("gap_ns", "edge_gap_ns"),
+    ("client_error", "edge_client_error"),
+    ("server_error", "edge_server_error"),
+    ("is_retry", "is_retry"),
+    ("inferred", "edge_inferred"),
+    ("lost_context", "edge_lost"),
+    ("via", "edge_via"),
+    ("root_service", "root_service"),
+    ("root_name", "root_name"),
+    ("root_start", "root_start"),
+    ("trace_complete", "trace_complete"),
+];
 
 /// The derived column of `spans` of that name.
 pub fn span_fact(name: &str) -> Option<&'static Derived<SpanFact>> {

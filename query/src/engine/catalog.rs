@@ -15,6 +15,7 @@ use url::Url;
 use crate::system;
 use crate::table::{ScanContext, SnapshotTable};
 use crate::traces::{TRACE_TABLES, TracesTable};
+use crate::views::{SERVICE_EDGES_NAME, service_edges};
 
 /// The one catalog.
 pub(crate) const CATALOG: &str = "otlake";
@@ -91,6 +92,7 @@ impl SchemaProvider for MainSchema {
     fn table_names(&self) -> Vec<String> {
         let stored = Table::ALL.iter().map(|t| t.name());
         let others = system::MAIN_TABLES.iter().copied().chain(TRACE_TABLES);
+        let others = others.chain([SERVICE_EDGES_NAME]);
         stored.chain(others).map(str::to_owned).collect()
     }
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
@@ -101,12 +103,16 @@ impl SchemaProvider for MainSchema {
         if let Some(table) = TracesTable::named(name, &self.0.context) {
             return Ok(Some(Arc::new(table)));
         }
+        if name == SERVICE_EDGES_NAME {
+            return service_edges(&self.0.context).map(Some);
+        }
         system::main_table(name, &self.0.info, &self.0.context.snapshot)
     }
     fn table_exist(&self, name: &str) -> bool {
         Table::from_name(name).is_some()
             || system::MAIN_TABLES.contains(&name)
             || TRACE_TABLES.contains(&name)
+            || name == SERVICE_EDGES_NAME
     }
 }
 
