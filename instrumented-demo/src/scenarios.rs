@@ -31,7 +31,8 @@ pub struct Scenario {
     pub mechanism: &'static str,
     /// The views that have to put the culprit first.
     pub views: &'static [View],
-    /// Root operations of the requests that a user sees suffer.
+    /// Root operations that suffer, as `name`, or as `service name` where several services have one
+    /// of the name.
     pub roots: &'static [&'static str],
     /// Whether no service may be blamed.
     pub control: bool,
@@ -158,7 +159,7 @@ pub static ALL: [Scenario; 30] = [
         also: &[],
         mechanism: "writers wait for the lock, and some give up with \"database is locked\"",
         views: &[view("latency_breakdown", "db"), view("error_paths", "database is locked")],
-        roots: &[PLACE],
+        roots: &["inventory-service process orders"],
         control: false,
     },
     Scenario {
@@ -213,7 +214,7 @@ pub static ALL: [Scenario; 30] = [
         also: &[],
         mechanism: "a buffer is kept for each message; at its limit the instance ends and comes back",
         views: &[view("rank_causes", "restarts"), view("service_map", "lag")],
-        roots: &["process notifications"],
+        roots: &["notification-service process orders"],
         control: false,
     },
     Scenario {
@@ -312,7 +313,7 @@ pub static ALL: [Scenario; 30] = [
         also: &[blame(Topic, "bus:orders")],
         mechanism: "each message takes 500 ms, so messages lie longer and longer",
         views: &[view("service_map", "lag")],
-        roots: &["process orders"],
+        roots: &["inventory-service process orders"],
         control: false,
     },
     Scenario {
@@ -410,11 +411,11 @@ pub static ALL: [Scenario; 30] = [
         id: 26,
         name: "poison_message",
         title: "A message that nobody can handle comes again and again",
-        culprit: blame(Topic, "bus:notifications"),
+        culprit: blame(Topic, "bus:orders"),
         also: &[blame(Service, "notification-service")],
         mechanism: "the consumer fails, the bus delivers again, for ever",
         views: &[view("error_paths", "redeliveries")],
-        roots: &["process notifications"],
+        roots: &["notification-service process orders"],
         control: false,
     },
     Scenario {

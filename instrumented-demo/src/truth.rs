@@ -15,8 +15,8 @@ use crate::scenarios::{Blame, CulpritKind, Scenario};
 pub const FILE_NAME: &str = "ground_truth.jsonl";
 /// Relative change of the p99 of an affected root operation that a user notices.
 pub const LATENCY_CHANGE_MIN: f64 = 0.25;
-/// Rise of the error rate of an affected root operation that a user notices.
-pub const ERROR_RISE_MIN: f64 = 0.01;
+/// Rise of the error rate of an affected root operation that a user notices, in percentage points.
+pub const ERROR_RISE_MIN_PERCENT: u64 = 1;
 
 /// One line of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -177,14 +177,19 @@ impl Change {
         self.during.p99_ns as f64 / self.before.p99_ns.max(1) as f64 - 1.0
     }
 
-    fn error_rise(&self) -> f64 {
-        self.during.error_rate() - self.before.error_rate()
+    /// In integers: a rise by exactly the least one counts.
+    fn has_more_errors(&self) -> bool {
+        let scaled =
+            |of: &Requests, other: &Requests| 100 * u128::from(of.errors) * u128::from(other.count);
+        let least = u128::from(ERROR_RISE_MIN_PERCENT)
+            * u128::from(self.before.count)
+            * u128::from(self.during.count);
+        scaled(&self.during, &self.before) >= scaled(&self.before, &self.during) + least
     }
 
     fn noticed(&self) -> Option<String> {
         let is_measured = self.before.count > 0 && self.during.count > 0;
-        let is_noticed =
-            self.p99_ratio().abs() >= LATENCY_CHANGE_MIN || self.error_rise() >= ERROR_RISE_MIN;
+        let is_noticed = self.p99_ratio().abs() >= LATENCY_CHANGE_MIN || self.has_more_errors();
         (is_measured && is_noticed).then(|| self.text())
     }
 
