@@ -1,5 +1,9 @@
 //! A microservice system that sends OpenTelemetry data, with faults whose culprits are known.
 
+pub mod chaos;
 pub mod faults;
+pub mod load;
 pub mod proxy;
 pub mod resilience;
+pub mod scenarios;
+pub mod truth;

@@ -55,7 +55,7 @@ pub struct Delay {
 
 impl Delay {
     /// One piece's time.
-    fn draw(self, random: &mut impl Rng) -> Duration {
+    pub fn draw(self, random: &mut impl Rng) -> Duration {
         let jitter_us = self.jitter_ms * 1_000;
         let late_us = random.random_range(0..=2 * jitter_us);
         Duration::from_micros((self.latency_ms * 1_000 + late_us).saturating_sub(jitter_us))
