@@ -86,9 +86,13 @@ impl Cron {
         if !self.runs_on(date) {
             return None;
         }
-        let minute = (from_minute..24 * 60)
-            .find(|minute| has(self.hours, minute / 60) && has(self.minutes, minute % 60))?;
-        Some(date.at((minute / 60) as i8, (minute % 60) as i8, 0, 0))
+        let (from_hour, from) = (from_minute / 60, from_minute % 60);
+        (from_hour..24).filter(|hour| has(self.hours, *hour)).find_map(|hour| {
+            let from = if hour == from_hour { from } else { 0 };
+            let left = self.minutes >> from << from;
+            let minute = left.trailing_zeros();
+            (left != 0).then(|| date.at(hour as i8, minute as i8, 0, 0))
+        })
     }
 
     fn runs_on(&self, date: Date) -> bool {

@@ -39,7 +39,7 @@ fn unit_ends_with_its_duration() {
 #[test]
 fn unit_sessions_go_from_login_along_the_allowed_steps() {
     let mut last: HashMap<u64, Step> = HashMap::new();
-    for planned in plan(50_000).iter().filter(|planned| planned.session != 0) {
+    for planned in plan(20_000).iter().filter(|planned| planned.session != 0) {
         let Some(before) = last.insert(planned.session, planned.step) else {
             assert_eq!(planned.step, Step::Login, "session {}", planned.session);
             continue;
@@ -54,7 +54,7 @@ fn unit_sessions_go_from_login_along_the_allowed_steps() {
 #[test]
 fn unit_nobody_pays_or_looks_up_before_the_order_and_no_order_is_empty() {
     let mut ordered: HashMap<u64, bool> = HashMap::new();
-    for planned in plan(50_000) {
+    for planned in plan(20_000) {
         match planned.step {
             Step::Order => {
                 assert!((1..=5).contains(&planned.items.len()));
@@ -70,8 +70,8 @@ fn unit_nobody_pays_or_looks_up_before_the_order_and_no_order_is_empty() {
 #[test]
 fn unit_steps_come_in_their_shares() {
     let mut counts: BTreeMap<Step, u32> = BTreeMap::new();
-    plan(50_000).iter().for_each(|planned| *counts.entry(planned.step).or_default() += 1);
-    let percent = |step: Step| 100.0 * f64::from(counts[&step]) / 50_000.0;
+    plan(20_000).iter().for_each(|planned| *counts.entry(planned.step).or_default() += 1);
+    let percent = |step: Step| 100.0 * f64::from(counts[&step]) / 20_000.0;
     let shares: Vec<_> = Step::ALL.iter().map(|step| (step, percent(*step))).collect();
     println!("{shares:?}");
     let expect = |step: Step, from: f64, to: f64| {
@@ -87,7 +87,7 @@ fn unit_steps_come_in_their_shares() {
 
 #[test]
 fn unit_popular_items_and_tenants_lead() {
-    let all = plan(50_000);
+    let all = plan(20_000);
     let mut items: BTreeMap<u32, u32> = BTreeMap::new();
     let mut tenants: BTreeMap<u32, u32> = BTreeMap::new();
     for planned in &all {
