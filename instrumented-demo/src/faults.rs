@@ -9,6 +9,8 @@ mod effect;
 mod knobs;
 mod script;
 mod strain;
+#[cfg(test)]
+mod tests;
 
 pub use driver::{Command, Driver, Outcome, World, drive};
 pub use effect::{Act, Effect, Fleet, Member, Phases};
