@@ -1,24 +1,27 @@
 //! A whole case in small: customers, a gateway, an edge through a proxy, a fault, and the truth.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fs::File;
+use std::io::BufReader;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Command, Driver, Fleet, Outcome, Phases, Script, World, drive};
-use crate::load::{Customers, Histogram, Options, Plan, Report, Traffic, run};
+use super::{Case, Played};
+use crate::chaos::{Chaos, Clock};
+use crate::faults::{Command, Fleet, Phases, World};
+use crate::load::{Histogram, Options, Report, Traffic};
 use crate::proxy::Mesh;
 use crate::resilience::{Call, Deadline, Edge, EdgePolicy, Failure, TimedOut, Verdict};
 use crate::scenarios::Scenario;
-use crate::truth::Record;
+use crate::truth::{self, Record};
 
 const SEED: u64 = 3;
 const CALLER: &str = "order-service";
@@ -110,38 +113,49 @@ async fn charge(payment: SocketAddr) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Plays a scenario against the system and returns what came of it.
-async fn play(id: u8) -> (Outcome, Report, Record) {
-    let phases = Phases::within(Duration::from_millis(3_400));
-    let script = Script::new(Scenario::by_id(id).unwrap(), phases, SEED, &Fleet::default());
-    let mesh = Arc::new(Mesh::new(SEED));
-    let payment = mesh.address(CALLER, CALLEE, payment().await).await.unwrap();
-    let customers = Customers::of(gateway(payment).await);
+/// What came of a case.
+struct Seen {
+    played: Played,
+    report: Report,
+    /// The file of records.
+    truth: Vec<Record>,
+}
 
-    let options = Options {
+/// Plays a case of a bit more than three seconds.
+async fn play(
+    scenario: Option<u8>,
+    chaos: Option<(Chaos, Clock)>,
+    stop: CancellationToken,
+) -> Seen {
+    let phases = Phases::within(Duration::from_millis(3_400));
+    let load = Options {
         seed: SEED,
         rate_per_s: 100.0,
         traffic: Traffic::Steady,
         duration: Some(phases.total()),
-        change: script.load,
         ..Options::default()
     };
-    let report = Arc::new(Mutex::new(Report::new(phases.boundaries())));
-    let (start, stop) = (Instant::now(), CancellationToken::new());
-    let sending = run(Plan::new(options), customers, start, Arc::clone(&report), stop.clone());
-    let (_, more) = mpsc::channel(1);
-    let world = Ways(mesh);
-    let driving = drive(Driver::new(script.effects.clone()), more, start, &world, stop);
-    let ((), outcome) = tokio::join!(sending, driving);
-
+    let scenario = scenario.map(|id| Scenario::by_id(id).unwrap());
+    let case = Case { scenario, phases, load, chaos };
+    let mesh = Arc::new(Mesh::new(SEED));
+    let payment = mesh.address(CALLER, CALLEE, payment().await).await.unwrap();
+    let gateway = gateway(payment).await;
+    let edges = vec![(CALLER.to_owned(), CALLEE.to_owned())];
+    let fleet = Fleet { instances: Vec::new(), edges };
+    let (folder, report, world) = (tempfile::tempdir().unwrap(), case.report(), Ways(mesh));
+    let playing = case.play(gateway, &fleet, &world, folder.path(), Arc::clone(&report), stop);
+    let played = playing.await.unwrap();
+    let file = File::open(folder.path().join(truth::FILE_NAME)).unwrap();
+    let truth = truth::read(BufReader::new(file)).unwrap();
     let report = report.lock().unwrap().clone();
-    let record = script.record(0, &report);
-    (outcome, report, record)
+    Seen { played, report, truth }
 }
 
 #[tokio::test]
 async fn integration_a_slow_way_is_noticed_and_goes_away() {
-    let (outcome, report, record) = play(4).await;
+    let Seen { played, report, truth } = play(Some(4), None, CancellationToken::new()).await;
+    let (outcome, record) = (played.outcome, played.record.unwrap());
+    assert_eq!(truth, std::slice::from_ref(&record));
     assert_eq!((outcome.obeyed, outcome.failed), (2, 0), "{:?}", outcome.failures);
     let total = report.total();
     assert_eq!((total.ok, total.failed, total.not_sent), (total.sent, 0, 0));
@@ -159,7 +173,8 @@ async fn integration_a_slow_way_is_noticed_and_goes_away() {
 
 #[tokio::test]
 async fn integration_three_times_the_traffic_comes_and_breaks_nothing() {
-    let (outcome, report, record) = play(28).await;
+    let Seen { played, report, .. } = play(Some(28), None, CancellationToken::new()).await;
+    let (outcome, record) = (played.outcome, played.record.unwrap());
     assert_eq!((outcome.obeyed, outcome.failed), (0, 0));
     let per_second = |phase, seconds: f64| {
         report.phase(phase).map(|(_, tally)| tally.sent as f64).sum::<f64>() / seconds
@@ -168,4 +183,30 @@ async fn integration_three_times_the_traffic_comes_and_breaks_nothing() {
     assert!(per_second(Phases::BASELINE, 1.2) < 150.0, "{report}");
     assert!(per_second(Phases::FAULT, 1.0) > 210.0, "{report}");
     assert!(record.control);
+}
+
+#[tokio::test]
+async fn integration_the_timetable_strikes_and_is_written_down() {
+    // A firing each half second.
+    let text = "chaos: {enabled: true, schedule: '* * * * *', probability: 1, duration: 1s,
+                        actions: [{type: networkLatency, latency: 40ms}]}";
+    let clock = Clock { start: "2026-01-05T00:00:00".parse().unwrap(), speed: 120.0 };
+    let chaos = Some((Chaos::parse(text).unwrap(), clock));
+    let Seen { played, truth, .. } = play(None, chaos, CancellationToken::new()).await;
+    assert_eq!(played.record, None);
+    assert!((5..=7).contains(&truth.len()), "{truth:?}");
+    for record in &truth {
+        assert_eq!(record.culprit.name, "order-service→payment-service");
+        assert_eq!(record.end_ns - record.start_ns, 1_000_000_000);
+    }
+    // One strike begins before the other ends: slow once, and fast again at the end.
+    assert_eq!((played.outcome.obeyed, played.outcome.failed), (2, 0));
+}
+
+#[tokio::test]
+async fn integration_a_run_that_is_stopped_at_once_has_nothing_to_tell() {
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let Seen { played, truth, .. } = play(Some(4), None, stop).await;
+    assert_eq!((played.record, truth), (None, Vec::new()));
 }
