@@ -1,1 +1,4 @@
 //! A microservice system that sends OpenTelemetry data, with faults whose culprits are known.
+
+pub mod faults;
+pub mod resilience;
