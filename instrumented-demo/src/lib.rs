@@ -2,3 +2,8 @@
 
 pub mod faults;
 pub mod resilience;
+pub mod telemetry;
+pub mod topology;
+pub mod db;
+pub mod roles;
+pub mod wire;

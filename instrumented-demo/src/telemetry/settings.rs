@@ -31,9 +31,6 @@ pub struct Settings {
     pub consumers_are_children: bool,
     /// Whether log lines go to the standard output as well.
     pub stdout_logs: bool,
-    /// Milliseconds that all times of a host are off, by host; for tests of clock estimation.
-    #[serde(default)]
-    pub skew_ms: Vec<(String, i64)>,
 }
 
 /// One of the three kinds of telemetry.
@@ -106,22 +103,17 @@ impl Settings {
             delay: milliseconds(lookup(variable), default_ms)?,
         })
     }
-
-    /// How far the clock of a host is shown to be off.
-    pub fn skew_ms(&self, host: &str) -> i64 {
-        self.skew_ms.iter().find(|(name, _)| name == host).map_or(0, |(_, ms)| *ms)
-    }
 }
 
 /// How sums are sent.
-pub fn temporality(lookup: Lookup<'_>) -> Temporality {
+pub(super) fn temporality(lookup: Lookup<'_>) -> Temporality {
     lookup("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
         .and_then(|text| text.parse().ok())
         .unwrap_or_default()
 }
 
 /// Whether the variables switch all telemetry off.
-pub fn is_disabled(lookup: Lookup<'_>) -> bool {
+pub(super) fn is_disabled(lookup: Lookup<'_>) -> bool {
     lookup("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"))
 }
 

@@ -44,8 +44,9 @@ impl<'a> Plan<'a> {
 
     /// A trace of its own; the baggage stays.
     pub fn as_root(mut self) -> Self {
-        let baggage = self.parent.baggage().clone();
-        self.parent = Context::new().with_baggage(baggage);
+        let baggage = self.parent.baggage().iter();
+        let kept = baggage.map(|(key, (value, _))| KeyValue::new(key.clone(), value.clone()));
+        self.parent = Context::new().with_baggage(kept.collect::<Vec<_>>());
         self
     }
 
