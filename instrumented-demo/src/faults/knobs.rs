@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
+use crate::proxy::Delay;
 use crate::resilience::RetryPolicy;
 
 /// The settings of one instance, replaced while it runs. Reading costs an atomic or two.
@@ -49,8 +50,8 @@ pub enum Knob {
     Leak(Leak),
     /// See [`Settings::pause`].
     Pause(Pause),
-    /// See [`Settings::answer_delay_ms`].
-    AnswerDelayMs(u64),
+    /// See [`Settings::answer_delay`].
+    AnswerDelay(Delay),
     /// See [`Settings::dead_address_of`].
     DeadAddressOf(String),
     /// See [`Settings::error_percent`].
@@ -110,8 +111,9 @@ pub struct Settings {
     pub leak: Option<Leak>,
     /// The instance stops for a while, again and again.
     pub pause: Option<Pause>,
-    /// The answer waits at least so long. For what lies outside the system only.
-    pub answer_delay_ms: Option<u64>,
+    /// The answer waits so long before it goes out: for the provider outside, and for a callee that
+    /// waits on something outside. Drawn anew for each.
+    pub answer_delay: Option<Delay>,
     /// The registry answers with an address where nobody listens, for this service.
     pub dead_address_of: Option<String>,
     /// Share of the calls that fail by themselves.
@@ -226,7 +228,7 @@ impl Settings {
             Knob::CpuSpinPercent(percent) => self.cpu_spin_percent = Some(percent),
             Knob::Leak(leak) => self.leak = Some(leak),
             Knob::Pause(pause) => self.pause = Some(pause),
-            Knob::AnswerDelayMs(ms) => self.answer_delay_ms = Some(ms),
+            Knob::AnswerDelay(delay) => self.answer_delay = Some(delay),
             Knob::DeadAddressOf(service) => self.dead_address_of = Some(service),
             Knob::ErrorPercent(percent) => self.error_percent = Some(percent),
             Knob::Retry(policy) => self.retry = Some(policy),

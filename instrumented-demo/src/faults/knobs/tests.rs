@@ -1,4 +1,5 @@
 //! Knobs as messages and as settings.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::{Knob, Knobs, LockHold, Settings};
 

@@ -1,4 +1,5 @@
 //! Stories of calls as text: what a breaker does at each step.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
 //! Calls over an edge in stopped time.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::cell::{Cell, RefCell};
 use std::sync::Mutex;

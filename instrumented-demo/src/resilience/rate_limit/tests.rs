@@ -1,4 +1,5 @@
 //! Buckets over time, and many keys.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
 
