@@ -9,6 +9,7 @@ pub mod load;
 pub mod proxy;
 pub mod resilience;
 pub mod roles;
+pub mod run;
 pub mod scenarios;
 pub mod telemetry;
 pub mod topology;

@@ -32,7 +32,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use crate::faults::{Knobs, Leak};
+use crate::faults::{Fate, Knobs, Leaking, strain};
 use crate::telemetry::Telemetry;
 use crate::topology::Role;
 use crate::wire::{self, Ask, Caller, Fault, Served, bodies};
@@ -61,7 +61,7 @@ pub struct Instance {
     pub seed: u64,
     /// Its death by its own doing.
     pub death: Death,
-    leaked: Mutex<Vec<Vec<u8>>>,
+    leaking: Mutex<Leaking>,
     turns: AtomicUsize,
 }
 
@@ -116,7 +116,7 @@ impl Instance {
             folder,
             seed,
             death: Death::default(),
-            leaked: Mutex::default(),
+            leaking: Mutex::default(),
             turns: AtomicUsize::new(0),
         }
     }
@@ -126,12 +126,11 @@ impl Instance {
         self.roles.contains(&role)
     }
 
-    /// Keeps memory for a message; at the limit the instance ends.
-    pub fn keep_memory(&self, leak: Leak) {
-        let mut leaked = self.leaked.lock().unwrap_or_else(PoisonError::into_inner);
-        // Written to, or the pages would only be promised.
-        leaked.push(vec![1; leak.bytes_per_message]);
-        if leaked.len() * leak.bytes_per_message >= leak.limit_bytes {
+    /// Notes a message, which may cost memory that is never given back, and in the end the instance.
+    pub fn note_message(&self) {
+        let leak = self.knobs.read().leak;
+        let mut leaking = self.leaking.lock().unwrap_or_else(PoisonError::into_inner);
+        if leaking.message(leak) == Fate::Dies {
             self.death.strike();
         }
     }
@@ -160,6 +159,7 @@ impl Instance {
         let router = self.router().await?;
         self.register(address).await;
         tokio::spawn(heartbeat(self.clone(), address));
+        tokio::spawn(strain(self.knobs.clone()));
         ready();
         match self.role {
             Role::Cache => cache::serve(self, listener).await,

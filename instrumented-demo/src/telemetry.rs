@@ -4,9 +4,9 @@
 //! Exporters live on a runtime that all instances share. The runtime of an instance may stop at any
 //! moment, and what it was about to send has to be lost then or sent then, as was asked for.
 
-pub mod names;
 mod exemplars;
 mod instruments;
+pub mod names;
 mod settings;
 mod stdout;
 mod switch;
@@ -20,14 +20,18 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context as _;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry::propagation::{Extractor, Injector, TextMapCompositePropagator, TextMapPropagator};
+use opentelemetry::propagation::{
+    Extractor, Injector, TextMapCompositePropagator, TextMapPropagator,
+};
 use opentelemetry::trace::{SpanBuilder, SpanKind, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_otlp::{LogExporter, SpanExporter, WithExportConfig};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{BatchConfigBuilder as LogBatching, BatchLogProcessor, SdkLoggerProvider};
+use opentelemetry_sdk::logs::{
+    BatchConfigBuilder as LogBatching, BatchLogProcessor, SdkLoggerProvider,
+};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{
@@ -136,10 +140,29 @@ impl Telemetry {
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(SCHEMA_URL)
             .build();
+        Ok(Telemetry::with(identity, settings, providers, scope, &reservoir, switch))
+    }
+
+    /// For an instance that says nothing about itself.
+    pub fn silent(identity: Identity) -> Telemetry {
+        let settings = Settings { stdout_logs: false, ..Settings::default() };
+        let scope = InstrumentationScope::default();
+        let switch = Switch::default();
+        Telemetry::with(identity, settings, Providers::silent(), scope, &Arc::default(), switch)
+    }
+
+    fn with(
+        identity: Identity,
+        settings: Settings,
+        providers: Providers,
+        scope: InstrumentationScope,
+        reservoir: &Arc<exemplars::Reservoir>,
+        switch: Switch,
+    ) -> Telemetry {
         let tracer = providers.spans.tracer_with_scope(scope.clone());
         let meter = providers.metrics.meter_with_scope(scope);
-        Ok(Telemetry {
-            instruments: Instruments::new(meter, &reservoir),
+        Telemetry {
+            instruments: Instruments::new(meter, reservoir),
             propagator: TextMapCompositePropagator::new(vec![
                 Box::new(TraceContextPropagator::new()),
                 Box::new(BaggagePropagator::new()),
@@ -149,7 +172,7 @@ impl Telemetry {
             tracer,
             providers,
             switch,
-        })
+        }
     }
 
     /// Who the instance is.
@@ -178,7 +201,11 @@ impl Telemetry {
     }
 
     /// A span of this kind and name, below the current one.
-    pub fn span(&self, kind: SpanKind, name: impl Into<std::borrow::Cow<'static, str>>) -> Plan<'_> {
+    pub fn span(
+        &self,
+        kind: SpanKind,
+        name: impl Into<std::borrow::Cow<'static, str>>,
+    ) -> Plan<'_> {
         Plan::new(self, kind, name)
     }
 
@@ -205,7 +232,8 @@ impl Telemetry {
     pub fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
         let ours = |metadata: &Metadata<'_>| [LOG, AUDIT].contains(&metadata.target());
         let bridge = OpenTelemetryTracingBridge::new(&self.providers.logs);
-        let lines = self.settings.stdout_logs.then(|| stdout::JsonLines::new(self.identity.service));
+        let lines =
+            self.settings.stdout_logs.then(|| stdout::JsonLines::new(self.identity.service));
         Registry::default()
             .with(bridge.with_filter(FilterFn::new(ours)))
             .with(lines.with_filter(FilterFn::new(ours)))

@@ -130,7 +130,9 @@ impl Role {
             Role::Notification => {
                 facts(("notification-service", 3007, Nothing), 1, ("accounts", "customer"), "1.0.7")
             }
-            Role::EventBus => facts(("event-bus", 3100, Grpc), 1, ("platform", "platform"), "1.2.0"),
+            Role::EventBus => {
+                facts(("event-bus", 3100, Grpc), 1, ("platform", "platform"), "1.2.0")
+            }
             Role::Cache => facts(("cache", 3101, Lines), 1, ("platform", "platform"), "1.0.3"),
             Role::Registry => facts(("registry", 3102, Http), 1, ("platform", "platform"), "1.0.1"),
             Role::Psp => facts(("psp", 3900, Http), 1, ("", ""), ""),
@@ -183,14 +185,8 @@ impl Shop {
         }
     }
 
-    const FIVE: [Role; 6] = [
-        Role::EventBus,
-        Role::User,
-        Role::Payment,
-        Role::Inventory,
-        Role::Order,
-        Role::Gateway,
-    ];
+    const FIVE: [Role; 6] =
+        [Role::EventBus, Role::User, Role::Payment, Role::Inventory, Role::Order, Role::Gateway];
 }
 
 /// A route that customers use.
@@ -222,6 +218,9 @@ pub const ROUTES: [Route; 10] = [
     route("POST", "/api/users/login", ""),
     route("GET", "/api/partners/stock", "partner"),
 ];
+
+/// What a partner shows at its route.
+pub const PARTNER_KEY: &str = "pk-demo-7f3a91";
 
 /// Customers that exist, `u1` and on.
 pub const USERS: u32 = 500;
@@ -289,6 +288,16 @@ const CALLS: [(Role, Role); 16] = [
     (Role::Inventory, Role::Registry),
     (Role::Pricing, Role::Registry),
 ];
+
+/// Who opens connections to whom among these roles: the calls, and the hops that no map shows.
+pub fn connections(roles: &[Role]) -> Vec<(Role, Role)> {
+    let hops = [(Role::Order, Role::LegacyTax), (Role::LegacyTax, Role::User)];
+    let caches = [Role::Order, Role::Inventory, Role::Pricing].map(|role| (role, Role::Cache));
+    let readers = [Role::Notification, Role::OrderQuery].map(|role| (role, Role::EventBus));
+    let calls = CALLS.into_iter().filter(|call| *call != (Role::Order, Role::User));
+    let all = calls.chain(hops).chain(caches).chain(readers);
+    all.filter(|(a, b)| roles.contains(a) && roles.contains(b)).collect()
+}
 
 /// Databases and caches, by the node that they make.
 fn stores(role: Role) -> Vec<String> {

@@ -59,7 +59,8 @@ impl Store {
         };
         let facts = Role::Cache.facts();
         let telemetry = &self.instance.telemetry;
-        let carrier = std::collections::HashMap::from([("traceparent".to_owned(), parent.to_owned())]);
+        let carrier =
+            std::collections::HashMap::from([("traceparent".to_owned(), parent.to_owned())]);
         let work = telemetry
             .span(SpanKind::Server, name)
             .below(telemetry.extract(&carrier))

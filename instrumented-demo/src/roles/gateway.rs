@@ -17,8 +17,8 @@ use http::StatusCode;
 use uuid::Uuid;
 
 use super::{Instance, audit, read};
-use crate::telemetry::set_own;
 use crate::telemetry::names::own;
+use crate::telemetry::set_own;
 use crate::topology::Role;
 use crate::wire::bodies::{Hold, Login, Order, PlaceOrder};
 use crate::wire::{Answer, Ask, Fault, facts};
@@ -51,7 +51,10 @@ fn pass(answer: Answer) -> Response {
     response
 }
 
-async fn list_items(State(gateway): Shared, Query(query): Query<HashMap<String, String>>) -> Answered {
+async fn list_items(
+    State(gateway): Shared,
+    Query(query): Query<HashMap<String, String>>,
+) -> Answered {
     let page = query.get("page").and_then(|page| page.parse::<u32>().ok()).unwrap_or(0);
     let ask = Ask::get(Role::Inventory, "/items", format!("/items?page={page}"));
     gateway.caller.ask(ask).await.map(pass)
@@ -103,7 +106,10 @@ async fn place_order(State(gateway): Shared, body: Bytes) -> Answered {
     gateway.caller.ask(ask).await.map(pass)
 }
 
-async fn list_orders(State(gateway): Shared, Query(query): Query<HashMap<String, String>>) -> Answered {
+async fn list_orders(
+    State(gateway): Shared,
+    Query(query): Query<HashMap<String, String>>,
+) -> Answered {
     let known = facts().known().0.unwrap_or_default();
     let customer = query.get("customerId").cloned().unwrap_or(known);
     if !gateway.has(Role::OrderQuery) {

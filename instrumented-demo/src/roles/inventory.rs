@@ -164,9 +164,8 @@ async fn take_one(
         // Asked before.
         return Ok(true);
     }
-    let update = sqlx::query(
-        "UPDATE items SET available = available - ? WHERE sku = ? AND available >= ?",
-    );
+    let update =
+        sqlx::query("UPDATE items SET available = available - ? WHERE sku = ? AND available >= ?");
     let update = update.bind(quantity).bind(item.sku.clone()).bind(quantity);
     Ok(transaction.execute("UPDATE items", update).await? > 0)
 }

@@ -35,10 +35,8 @@ pub(super) async fn router(instance: &Arc<Instance>) -> anyhow::Result<Router> {
     let database = Database::open(files, &instance.telemetry, &instance.knobs, SCHEMA).await?;
     let view = View { database };
     tokio::spawn(bus::consume(instance.clone(), "orders", view.clone(), apply));
-    let routes = Router::new()
-        .route("/orders", get(list))
-        .route("/orders/{id}", get(find))
-        .with_state(view);
+    let routes =
+        Router::new().route("/orders", get(list)).route("/orders/{id}", get(find)).with_state(view);
     Ok(instance.traced(routes))
 }
 
@@ -69,9 +67,8 @@ async fn list(
 
 async fn find(State(view): State<View>, Path(id): Path<String>) -> Result<Response, Fault> {
     facts().set_order(&id);
-    let statement = sqlx::query(
-        "SELECT id, customer_id, status, total_cents, items FROM orders WHERE id = ?",
-    );
+    let statement =
+        sqlx::query("SELECT id, customer_id, status, total_cents, items FROM orders WHERE id = ?");
     let statement = statement.bind(id.clone());
     let row = view.database.connect().await?.fetch_optional("SELECT orders", statement).await?;
     let row = row.ok_or_else(|| Fault::not_found(format!("no order {id} was heard of")))?;

@@ -13,14 +13,15 @@ use super::Instance;
 use crate::wire::json;
 
 /// What a charge takes on a good day. It lies outside, where nobody looks inside.
-const ANSWER_MS: u64 = 12;
+const ANSWER_TIME: Duration = Duration::from_millis(12);
 
 pub(super) fn router(instance: &Arc<Instance>) -> Router {
     Router::new().route("/charges", post(charge)).with_state(instance.clone())
 }
 
 async fn charge(State(psp): State<Arc<Instance>>) -> Response {
-    let ms = psp.knobs.read().answer_delay_ms.unwrap_or(ANSWER_MS);
-    tokio::time::sleep(Duration::from_millis(ms)).await;
+    let delay = psp.knobs.read().answer_delay;
+    let delay = delay.map_or(ANSWER_TIME, |delay| delay.draw(&mut rand::rng()));
+    tokio::time::sleep(delay).await;
     json(StatusCode::OK, &serde_json::json!({ "status": "charged" }))
 }

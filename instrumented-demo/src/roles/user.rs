@@ -137,8 +137,7 @@ impl Users {
              WHERE sequence > ? AND at_ms <= ? ORDER BY sequence LIMIT ?",
         );
         let changes = changes.bind(applied).bind(until_ms).bind(CHANGES_MAX);
-        let changes =
-            self.primary.connect().await?.fetch_all("SELECT changes", changes).await?;
+        let changes = self.primary.connect().await?.fetch_all("SELECT changes", changes).await?;
         let Some(last) = changes.last().map(|row| row.get::<i64, _>("sequence")) else {
             return Ok(());
         };

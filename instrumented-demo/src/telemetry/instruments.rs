@@ -91,7 +91,13 @@ pub struct Server {
 
 impl Server {
     /// Records a request in all three.
-    pub fn record(&self, context: &Context, seconds: f64, stable: &[KeyValue], article: &[KeyValue]) {
+    pub fn record(
+        &self,
+        context: &Context,
+        seconds: f64,
+        stable: &[KeyValue],
+        article: &[KeyValue],
+    ) {
         self.stable.record_in(context, seconds, stable);
         self.exponential.record_in(context, seconds, stable);
         self.article.record_in(context, seconds, article);
@@ -109,7 +115,8 @@ impl Instruments {
     pub(super) fn new(meter: Meter, reservoir: &Arc<Reservoir>) -> Instruments {
         let seconds = |name, bounds| seconds(&meter, reservoir, name, bounds);
         let count = |name, unit: &'static str| meter.u64_counter(name).with_unit(unit).build();
-        let level = |name, unit: &'static str| meter.i64_up_down_counter(name).with_unit(unit).build();
+        let level =
+            |name, unit: &'static str| meter.i64_up_down_counter(name).with_unit(unit).build();
         Instruments {
             server: Server {
                 stable: seconds(names::SERVER_DURATION, Buckets::Explicit(STABLE_BOUNDS)),

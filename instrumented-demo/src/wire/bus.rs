@@ -281,9 +281,7 @@ impl Consumer {
         if let Some(ms) = settings.consumer_delay_ms {
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
-        if let Some(leak) = settings.leak {
-            self.instance.keep_memory(leak);
-        }
+        self.instance.note_message();
         if !settings.poison {
             *poison = None;
             return Ok(());

@@ -51,6 +51,12 @@ impl Redirects {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&(caller, real));
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<(Role, SocketAddr, SocketAddr)> {
+        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        map.iter().map(|((caller, real), instead)| (*caller, *real, *instead)).collect()
+    }
+
     fn apply(&self, caller: Role, real: SocketAddr) -> SocketAddr {
         let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
         map.get(&(caller, real)).copied().unwrap_or(real)
@@ -93,7 +99,12 @@ struct Known {
 }
 
 impl Discovery {
-    pub(super) fn new(caller: Role, fixed: Addresses, redirects: Redirects, seed: u64) -> Discovery {
+    pub(super) fn new(
+        caller: Role,
+        fixed: Addresses,
+        redirects: Redirects,
+        seed: u64,
+    ) -> Discovery {
         let random = StdRng::seed_from_u64(seed);
         let state = State { known: HashMap::new(), busy: HashMap::new(), random };
         Discovery { caller, fixed, redirects, state: Mutex::new(state) }

@@ -100,7 +100,7 @@ where
     let mut work = start_server(&served, method, &request);
     work.carry(received_deadline(request.headers()));
     work.carry(facts.clone());
-    let befallen = work.run(async { served.befall(method) }).await;
+    let befallen = work.run(served.befall(method)).await;
     let handle = move |message| async move {
         befallen?;
         handler(state, message).await
@@ -124,10 +124,7 @@ where
 }
 
 /// Reads the message, has it handled and writes the answer.
-async fn answer<Q, A, F>(
-    request: Request,
-    handle: impl FnOnce(Q) -> F + Send + 'static,
-) -> Response
+async fn answer<Q, A, F>(request: Request, handle: impl FnOnce(Q) -> F + Send + 'static) -> Response
 where
     Q: Message + Default + 'static,
     A: Message + 'static,

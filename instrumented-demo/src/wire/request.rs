@@ -73,7 +73,10 @@ impl Facts {
 
     /// The customer and the order.
     pub fn known(&self) -> (Option<String>, Option<String>) {
-        self.0.lock().map(|known| (known.user_id.clone(), known.order_id.clone())).unwrap_or_default()
+        self.0
+            .lock()
+            .map(|known| (known.user_id.clone(), known.order_id.clone()))
+            .unwrap_or_default()
     }
 }
 

@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::bodies::Problem;
 use super::request::{Received, received_deadline};
 use super::{Facts, Fault};
-use crate::faults::Knobs;
+use crate::faults::{self, Knobs};
 use crate::say;
 use crate::telemetry::names::{self, ROUTE_UNKNOWN};
 use crate::telemetry::{Telemetry, Work, seconds_since};
@@ -39,13 +39,14 @@ pub struct Served {
 
 impl Served {
     /// What befalls a request before it is handled, as the knobs have it.
-    pub(super) fn befall(&self, route: &str) -> Result<(), Fault> {
+    pub(super) async fn befall(&self, route: &str) -> Result<(), Fault> {
         let settings = self.knobs.read();
         if let Some(burn) = settings.route_burn.as_ref().filter(|burn| burn.route == route) {
-            let until = Instant::now() + Duration::from_millis(burn.burn_ms);
-            while Instant::now() < until {
-                std::hint::spin_loop();
-            }
+            faults::burn(Duration::from_millis(burn.burn_ms));
+        }
+        if let Some(delay) = settings.answer_delay {
+            let delay = delay.draw(&mut rand::rng());
+            tokio::time::sleep(delay).await;
         }
         match settings.error_percent {
             Some(percent) if rand::rng().random_range(0..100) < percent => {
@@ -69,7 +70,7 @@ pub async fn traced(State(served): State<Served>, request: Request, next: Next) 
     let started = Instant::now();
     let _active = InFlight::enter(&served, &seen);
     let handled = async {
-        match served.befall(seen.route.as_deref().unwrap_or_default()) {
+        match served.befall(seen.route.as_deref().unwrap_or_default()).await {
             Ok(()) => next.run(request).await,
             Err(fault) => problem(&fault),
         }

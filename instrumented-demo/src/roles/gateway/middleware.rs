@@ -9,14 +9,14 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use opentelemetry::KeyValue;
 use tower::ServiceBuilder;
 
 use super::super::{Instance, audit};
 use crate::resilience::{Breaker, BreakerPolicy, Rate, RateLimiter};
 use crate::telemetry::{event, seconds_since};
-use crate::topology::{ROUTES, Role};
+use crate::topology::{PARTNER_KEY, ROUTES, Role};
 use crate::wire::bodies::Session;
 use crate::wire::{Ask, Fault, facts, write_line};
 
@@ -26,7 +26,7 @@ const RATE: Rate = Rate { per_second: 100.0, burst: 200.0 };
 const KEYS_MAX: usize = 10_000;
 /// Keys of partners and what they are called. Never written anywhere.
 const PARTNER_KEYS: [(&str, &str); 2] =
-    [("pk-demo-7f3a91", "partner-north"), ("pk-demo-b20c44", "partner-south")];
+    [(PARTNER_KEY, "partner-north"), ("pk-demo-b20c44", "partner-south")];
 /// Routes for those who are nobody yet.
 const OPEN: [&str; 1] = ["/api/users/login"];
 
@@ -91,13 +91,14 @@ async fn authenticate(State(gate): State<Gate>, request: Request, next: Next) ->
     if OPEN.contains(&route.as_str()) {
         return next.run(request).await;
     }
-    match gate.admit(&request, &route).await {
+    let (headers, method) = (request.headers().clone(), request.method().clone());
+    match gate.admit(&headers, &method, &route).await {
         Ok(()) => next.run(request).await,
         Err(fault) => {
             let attributes = vec![KeyValue::new("error.type", fault.error_type)];
             event("authentication.refused", attributes);
             gate.rejected("authentication", fault.error_type);
-            audit!(claimed(request.headers()), route.as_str(), "refused");
+            audit!(claimed(&headers), route.as_str(), "refused");
             fault.into_response()
         }
     }
@@ -105,11 +106,10 @@ async fn authenticate(State(gate): State<Gate>, request: Request, next: Next) ->
 
 impl Gate {
     /// Whether the caller is known, and allowed to use the route.
-    async fn admit(&self, request: &Request, route: &str) -> Result<(), Fault> {
-        let session = self.session(request.headers()).await?;
+    async fn admit(&self, headers: &HeaderMap, method: &Method, route: &str) -> Result<(), Fault> {
+        let session = self.session(headers).await?;
         facts().set_user(&session.user_id);
-        let method = request.method().as_str();
-        let needed = ROUTES.iter().find(|r| r.path == route && r.method == method);
+        let needed = ROUTES.iter().find(|r| r.path == route && r.method == method.as_str());
         let scope = needed.map_or("", |route| route.scope);
         if scope.is_empty() || session.scopes.iter().any(|has| has == scope) {
             return Ok(());

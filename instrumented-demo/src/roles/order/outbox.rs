@@ -1,8 +1,8 @@
 //! The relay of the outbox: publishes what was saved, in its order, below the work that saved it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::Context;

@@ -85,8 +85,7 @@ impl Store {
             .map(|n| (format!("shard{n}"), instance.folder.join(format!("orders-{n}.sqlite"))))
             .collect();
         let schema: String = Shard::all().map(|shard| shard.sql(SCHEMA).0).collect();
-        let database =
-            Database::open(files, &instance.telemetry, &instance.knobs, &schema).await?;
+        let database = Database::open(files, &instance.telemetry, &instance.knobs, &schema).await?;
         Ok(Store { database })
     }
 
@@ -129,9 +128,10 @@ async fn find(
     shard: Shard,
     id: &str,
 ) -> Result<Option<Order>, DbError> {
-    let query = sqlx::query(shard.sql(
-        "SELECT id, customer_id, status, total_cents, items FROM {s}.orders WHERE id = ?",
-    ));
+    let query = sqlx::query(
+        shard
+            .sql("SELECT id, customer_id, status, total_cents, items FROM {s}.orders WHERE id = ?"),
+    );
     let row = connection.fetch_optional("SELECT orders", query.bind(id.to_owned())).await?;
     Ok(row.map(|row| order(&row)))
 }
