@@ -1,1 +1,17 @@
 //! A microservice system that sends OpenTelemetry data, with faults whose culprits are known.
+
+pub mod autoscale;
+pub mod chaos;
+pub mod db;
+pub mod faults;
+pub mod identity;
+pub mod load;
+pub mod proxy;
+pub mod resilience;
+pub mod roles;
+pub mod run;
+pub mod scenarios;
+pub mod telemetry;
+pub mod topology;
+pub mod truth;
+pub mod wire;
