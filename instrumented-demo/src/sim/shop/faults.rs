@@ -194,7 +194,7 @@ impl Shop {
         if self.acts(11, scene.now_ns) {
             return 2_000 * MS + scene.random.around(20 * MS);
         }
-        scene.random.around(30 * MS)
+        20 * MS + scene.random.around(8 * MS)
     }
 
     /// S13: payment fails, and more often the more it is asked.

@@ -302,7 +302,8 @@ impl Shop {
             self.works(scene, shipping, 500_000);
             let mut ask = |scene: &mut Scene<'_>, nth: usize| {
                 let carrier = scene.open(self.ops.carriers[nth], shipping);
-                self.works(scene, shipping, 18 * MS);
+                let answer_ns = scene.random.between(14 * MS, 20 * MS);
+                scene.work(self.paced(scene.now_ns, answer_ns));
                 scene.close(carrier, failure::NONE);
             };
             if is_serial {
