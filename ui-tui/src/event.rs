@@ -43,8 +43,8 @@ pub(crate) enum Event {
     Answer(Ticket, Outcome),
     /// A file was written, or why not.
     Wrote(Result<String, String>),
-    /// The text comes back from the person's editor.
-    Edited(String),
+    /// The process was asked to stop, as by the shell's job control.
+    Stop,
     /// The process was asked to end.
     Terminate,
 }

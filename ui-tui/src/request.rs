@@ -71,23 +71,21 @@ impl Told {
 }
 
 impl Request {
-    /// One of the typed questions; its answer is a `Q::Answer`. The SQL behind it comes along.
-    pub(crate) fn view<Q: Question>(question: &Q, limit: Option<u64>) -> Request
+    /// One of the typed questions; its answer is a `Q::Answer`.
+    pub(crate) fn view<Q: Question>(question: &Q, options: &Options) -> Request
     where
         Q::Answer: Sync,
     {
-        let options = Options { sql: Some(true), limit, timeout_s: None };
-        Request { call: Call::view(question, &options), read: read_view::<Q::Answer> }
+        Request { call: Call::view(question, options), read: read_view::<Q::Answer> }
     }
 
     /// A typed question whose answer is turned into something else where it is read.
-    pub(crate) fn view_into<Q, T>(question: &Q, limit: Option<u64>) -> Request
+    pub(crate) fn view_into<Q, T>(question: &Q, options: &Options) -> Request
     where
         Q: Question,
         T: From<Q::Answer> + Any + Send + Sync,
     {
-        let options = Options { sql: Some(true), limit, timeout_s: None };
-        Request { call: Call::view(question, &options), read: read_view_into::<Q::Answer, T> }
+        Request { call: Call::view(question, options), read: read_view_into::<Q::Answer, T> }
     }
 
     /// A statement; its answer is an [`SqlAnswer`].

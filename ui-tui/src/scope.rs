@@ -3,6 +3,7 @@
 use std::fmt;
 
 use api::time;
+use api::views::Options;
 
 use crate::event::Now;
 
@@ -36,6 +37,20 @@ pub(crate) struct Scope {
     pub(crate) filter: String,
     /// What it is compared with.
     pub(crate) compare: Compare,
+}
+
+impl Scope {
+    /// What every question within this scope takes: the filter, and that the SQL comes along.
+    pub(crate) fn options(&self) -> Options {
+        let search = Some(self.filter.clone()).filter(|filter| !filter.is_empty());
+        Options { search, sql: Some(true), ..Options::default() }
+    }
+
+    /// The same with a filter more.
+    pub(crate) fn and(&self, term: &str) -> Scope {
+        let filter = crate::overlay::filter::with(&self.filter, term);
+        Scope { filter, ..self.clone() }
+    }
 }
 
 /// A range of time as a person chose it.
@@ -85,12 +100,12 @@ impl Compare {
     }
 
     /// As the API writes it.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> Option<&'static str> {
         match self {
-            Compare::None => "none",
-            Compare::Previous => "previous",
-            Compare::DayBefore => "1d",
-            Compare::WeekBefore => "7d",
+            Compare::None => None,
+            Compare::Previous => Some("previous"),
+            Compare::DayBefore => Some("1d"),
+            Compare::WeekBefore => Some("7d"),
         }
     }
 }

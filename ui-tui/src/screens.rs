@@ -9,16 +9,20 @@ use api::views::Basis;
 use ratatui::layout::Rect;
 
 use crate::action::{Action, Layer, Place};
-use crate::canvas::{Canvas, Frame};
 use crate::event::{Key, Now};
 use crate::overlay::Overlay;
 use crate::request::Request;
 use crate::scope::{Fixed, Scope};
 use crate::slot::{Outbox, Slot, State};
+use crate::pane::{self, Frame};
 use crate::theme::Theme;
+use crate::widgets::Pen;
+use crate::widgets::table::{self, Column};
 
+pub(crate) mod heat;
+pub(crate) mod service;
 pub(crate) mod services;
-pub(crate) mod states;
+pub(crate) mod sql;
 pub(crate) mod trace;
 pub(crate) mod traces;
 
@@ -154,15 +158,28 @@ impl<'a> Look<'a> {
         self.slots.get(slot).map_or(State::Idle, |slot| slot.state(self.now))
     }
 
-    /// A frame for a pane that shows a slot.
-    pub(crate) fn frame(&self, pane: usize, slot: usize, title: &str, note: &str) -> Frame {
-        let late = matches!(self.state(slot), State::Loading { for_ms } if for_ms >= 300);
-        Frame {
-            title: title.to_owned(),
-            note: note.to_owned(),
-            focused: pane == self.focus,
-            is_old: late,
-        }
+    /// Draws the frame of a pane that shows a slot.
+    pub(crate) fn framed<'p>(
+        &self,
+        pen: &'p mut Pen<'_>,
+        (pane, slot): (usize, usize),
+        title: &str,
+        note: &str,
+    ) -> Pen<'p> {
+        let is_old = matches!(self.state(slot), State::Loading { for_ms } if for_ms >= 300);
+        let (title, note) = (title.to_owned(), note.to_owned());
+        pane::framed(pen, &Frame { title, note, focused: pane == self.focus, is_old })
+    }
+
+    /// Draws what a slot says besides its data, and gives both when there is data.
+    pub(crate) fn data<'p, T: std::any::Any + Send + Sync>(
+        &self,
+        pen: &'p mut Pen<'_>,
+        slot: usize,
+    ) -> Option<(Pen<'p>, &'a T)> {
+        let data = self.get(slot);
+        let pen = pane::state(pen, self.slots.get(slot)?, self.now)?;
+        Some((pen, data?))
     }
 }
 
@@ -187,7 +204,6 @@ pub(crate) struct Subject {
 /// Rows as they are seen, to be written to a file, read aloud or compared in a test.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Grid {
-    pub(crate) name: String,
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Vec<String>>,
 }
@@ -205,7 +221,7 @@ pub(crate) trait Screen: fmt::Debug + Send {
     /// Asks for what it shows.
     fn load(&mut self, cx: &mut Cx<'_>);
     /// Draws a pane.
-    fn draw(&self, pane: usize, area: Rect, canvas: &mut Canvas<'_>, look: &Look<'_>);
+    fn draw(&self, pane: usize, pen: &mut Pen<'_>, look: &Look<'_>);
 
     /// One of its questions was answered or failed.
     fn told(&mut self, _slot: usize, _cx: &mut Cx<'_>) {}
@@ -242,6 +258,15 @@ pub(crate) trait Screen: fmt::Debug + Send {
     /// What stands for the filter in row 1.
     fn filter_line(&self, look: &Look<'_>) -> String {
         look.scope.filter.clone()
+    }
+    /// What the filter line is over: `spans`, `traces`, `logs`, `metrics`; none: it finds within
+    /// what is on the screen.
+    fn filters(&self) -> Option<&'static str> {
+        Some("spans")
+    }
+    /// Finds a text within what is on the screen; false when the filter is to be the scope's.
+    fn find(&mut self, _text: &str, _cx: &mut Cx<'_>) -> bool {
+        false
     }
     /// The rows as they are seen.
     fn grid(&self, _look: &Look<'_>) -> Option<Grid> {
@@ -283,4 +308,16 @@ pub(crate) fn pivot(
 /// What the answers of a view are built on, the first that there is.
 pub(crate) fn basis<'a>(look: &Look<'a>) -> Option<&'a Basis> {
     look.slots.iter().find_map(|slot| slot.told()).map(|told| &*told.basis)
+}
+
+/// The screen that compares two traces, where there is one.
+pub(crate) fn compare_traces(a: &str, b: &str) -> Option<Box<dyn Screen>> {
+    let _ = (a, b);
+    None
+}
+
+/// The column of a table whose head stands at a place.
+pub(crate) fn column_at(columns: &[Column], width: u16, x: u16) -> Option<usize> {
+    let placed = table::place(columns, width);
+    placed.iter().find(|p| (p.x..=p.x + p.width).contains(&x)).map(|p| p.column)
 }

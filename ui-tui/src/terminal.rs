@@ -41,6 +41,15 @@ impl Guard {
         self.screen.clear()
     }
 
+    /// Hands a text to the terminal for its clipboard (OSC 52). There is no acknowledgement.
+    pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
+        use base64::Engine as _;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        let mut out = io::stdout();
+        write!(out, "\x1b]52;c;{encoded}\x07")?;
+        out.flush()
+    }
+
     /// Switches the reports of the mouse on or off.
     pub(crate) fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;

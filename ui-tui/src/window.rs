@@ -43,6 +43,17 @@ impl List {
         self.top = self.window(len, height).start;
     }
 
+    /// Puts the cursor on a row of the screen; true when it stood there already.
+    pub(crate) fn click(&mut self, row: usize, len: usize, height: usize) -> bool {
+        let window = self.window(len, height);
+        let at = window.start + row;
+        let was_there = window.contains(&at) && self.at(len) == Some(at);
+        if window.contains(&at) {
+            self.to(at, len, height);
+        }
+        was_there
+    }
+
     /// Scrolls without leaving the row, unless the row leaves the screen.
     pub(crate) fn scroll(&mut self, rows: isize, len: usize, height: usize) {
         let top = self.window(len, height).start.saturating_add_signed(rows);

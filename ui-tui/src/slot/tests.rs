@@ -1,7 +1,7 @@
 //! A slot never shows an answer to another question than its own.
 
 use api::ask::Call;
-use api::views::{Basis, Services};
+use api::views::{Basis, Options, Services};
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn at(mono_ms: u64) -> Now {
 }
 
 fn services(from: &str) -> Request {
-    Request::view(&Services { from: Some(from.into()), ..Services::default() }, None)
+    Request::view(&Services { from: Some(from.into()), ..Services::default() }, &Options::default())
 }
 
 fn told(text: &str) -> Outcome {
