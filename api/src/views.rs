@@ -11,11 +11,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::sql::Stats;
 
+macro_rules! rows {
+    ($($(#[doc = $doc:literal])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty,)* })*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        pub struct $name { $($(#[$meta])* pub $field: $type,)* }
+    )*};
+}
+
+mod editor;
+mod ingest;
+mod logs;
+mod metrics;
 mod rows;
+mod skeleton;
 #[cfg(test)]
 mod tests;
 
+pub use editor::*;
+pub use ingest::*;
+pub use logs::*;
+pub use metrics::*;
 pub use rows::*;
+pub use skeleton::*;
 
 /// A question with typed parameters and a typed answer.
 pub trait Question: Serialize + DeserializeOwned + Send + 'static {
@@ -137,6 +155,10 @@ parameters! {
         limit: Integer,
         /// Seconds at most.
         timeout_s: Number,
+        /// Filter line: only the spans, log records or points that meet it; refused by endpoints over none of these.
+        search: Text,
+        /// `1` asks ahead of need: refused at once where other questions keep the engine busy.
+        prefetch: Flag,
     }
 }
 
@@ -144,14 +166,20 @@ parameters! {
 pub const OPTIONS: &[Parameter] = Options::PARAMETERS;
 
 questions! {
-    /// Services with rate, errors and duration of their requests.
+    /// Services with rate, errors and duration of their requests, now and in a period before.
     Services at "/api/v1/services" gives List<ServiceRow> {
         /// Spans that start from then on; absent: from the oldest.
         from: Time,
         /// Spans that start before then; absent: to the newest.
         to: Time,
+        /// `previous`: the period of the same length before; a length such as `1d`: the same period so long ago; absent: none.
+        compare: Text,
+        /// Columns of the trend at most; absent: no trend.
+        bins: Integer,
+        /// `1` adds databases, topics and external hosts, known by the spans of their callers only.
+        peers: Flag,
     }
-    /// Operations of services with rate, errors and duration of their spans.
+    /// Operations of services with rate, errors and duration of their spans, now and in a period before.
     Operations at "/api/v1/operations" gives List<OperationRow> {
         /// Spans that start from then on; absent: from the oldest.
         from: Time,
@@ -159,6 +187,10 @@ questions! {
         to: Time,
         /// Only this service.
         service: Text,
+        /// As of the services.
+        compare: Text,
+        /// Columns of the trend at most; absent: no trend.
+        bins: Integer,
     }
     /// Where the time of the mean trace goes: path time by group (`latency_breakdown`).
     Breakdown at "/api/v1/breakdown" gives List<BreakdownRow> {
@@ -207,11 +239,29 @@ questions! {
         trace_filter: Text,
         /// `newest` (default), `oldest`, `slowest`, `fastest`, `errors` or `spans`, most first.
         sort: Text,
+        /// `cursor` of the last row of the page before.
+        after: Text,
+        /// Attribute keys to show of the root, separated by commas; `resource.` before one asks the resource.
+        columns: Text,
+        /// `1` shows the node that most of the critical path is charged to.
+        top: Flag,
     }
     /// One trace: its spans with what the kernel says of them, its logs, its critical path.
     Trace at "/api/v1/traces/{trace_id}" gives TraceAnswer {
         /// 32 hex digits.
         trace_id: Text,
+    }
+    /// The tree of a trace of any size as columns; details of its spans are asked for by id.
+    Skeleton at "/api/v1/traces/{trace_id}/skeleton" gives SkeletonAnswer {
+        /// 32 hex digits.
+        trace_id: Text,
+    }
+    /// Some spans of a trace with all that is known of them.
+    SpanDetails at "/api/v1/traces/{trace_id}/spans" gives List<TraceSpan> {
+        /// 32 hex digits.
+        trace_id: Text,
+        /// Span ids, 16 hex digits each, separated by commas; 500 at most.
+        ids: Text,
     }
     /// Where errors begin, and the ways they take (`error_paths`).
     Errors at "/api/v1/errors" gives List<ErrorRow> {
@@ -277,7 +327,7 @@ questions! {
         from: Time,
         /// End; absent: now.
         to: Time,
-        /// Condition over `spans`; absent: roots of traces.
+        /// Condition over `spans`; absent, and without a filter line: roots of traces.
         filter: Text,
         /// Columns at most, 60 when absent: the width of one is chosen by it.
         columns: Integer,
@@ -292,6 +342,137 @@ questions! {
         from: Time,
         /// Records before then; absent: to the newest.
         to: Time,
+    }
+    /// Log records, one page after the other.
+    Logs at "/api/v1/logs" gives LogsAnswer {
+        /// Records from then on; absent: from the oldest.
+        from: Time,
+        /// Records before then; absent: to the newest.
+        to: Time,
+        /// Condition over `logs`.
+        filter: Text,
+        /// Only records of this trace, 32 hex digits.
+        trace_id: Text,
+        /// Only records of this span, 16 hex digits.
+        span_id: Text,
+        /// Only records whose body has this template, as `log_patterns` shows it.
+        pattern: Text,
+        /// `newest` (default) or `oldest`, which comes first.
+        sort: Text,
+        /// `next` of the page before.
+        after: Text,
+        /// Attribute keys to show, separated by commas; `resource.` before one asks the resource.
+        columns: Text,
+    }
+    /// Log records by time and severity.
+    LogVolume at "/api/v1/log_volume" gives List<LogVolumeRow> {
+        /// Begin; absent: an hour before the end.
+        from: Time,
+        /// End; absent: now.
+        to: Time,
+        /// Condition over `logs`.
+        filter: Text,
+        /// Columns at most, 60 when absent: the width of one is chosen by it.
+        bins: Integer,
+    }
+    /// Log records by the template of their body, new ones first, then by number.
+    LogPatterns at "/api/v1/log_patterns" gives LogPatternsAnswer {
+        /// Begin; absent: an hour before the end.
+        from: Time,
+        /// End; absent: now.
+        to: Time,
+        /// Condition over `logs`.
+        filter: Text,
+        /// Columns of the trend at most; absent: no trend.
+        bins: Integer,
+    }
+    /// Records of an instance near a moment that belong to no trace.
+    NearbyLogs at "/api/v1/nearby_logs" gives List<LogRow> {
+        /// The moment; it must be given.
+        at: Time,
+        /// The service; it must be given.
+        service: Text,
+        /// `service.instance.id`, pod or host; absent: any instance of the service.
+        instance: Text,
+        /// Seconds to both sides, 2 when absent, 600 at most.
+        within_s: Number,
+    }
+    /// Metrics with kind, unit, series, last value and trend.
+    Metrics at "/api/v1/metrics" gives List<MetricRow> {
+        /// Begin; absent: an hour before the end.
+        from: Time,
+        /// End; absent: now.
+        to: Time,
+        /// Condition over columns that all tables of points have.
+        filter: Text,
+        /// Columns of the trend at most, 20 when absent.
+        bins: Integer,
+    }
+    /// One metric over time, by group.
+    MetricSeries at "/api/v1/metric_series" gives MetricSeriesAnswer {
+        /// The metric; it must be given.
+        metric: Text,
+        /// Begin; absent: an hour before the end.
+        from: Time,
+        /// End; absent: now.
+        to: Time,
+        /// Condition over columns that all tables of points have.
+        filter: Text,
+        /// Attribute that groups series, `resource.` before it asks the resource, `service` is the service; absent: all together.
+        by: Text,
+        /// Columns at most, 60 when absent; wider where points come less often.
+        columns: Integer,
+        /// Quantiles of a histogram, separated by commas; absent: `0.5,0.95,0.99`.
+        quantiles: Text,
+    }
+    /// Metrics by how much they changed at a moment, against the range before it.
+    MetricsRanked at "/api/v1/metrics_ranked" gives List<RankedMetricRow> {
+        /// The moment; it must be given.
+        at: Time,
+        /// Begin; absent: 5 minutes before the moment.
+        from: Time,
+        /// End; absent: 5 minutes behind the moment.
+        to: Time,
+        /// Condition over columns that all tables of points have.
+        filter: Text,
+        /// Columns at most, 60 when absent.
+        columns: Integer,
+    }
+    /// A filter line as SQL.
+    FilterLine at "/api/v1/filter" gives FilterAnswer {
+        /// The line, such as `service=checkout dur>250ms -status=ok`.
+        text: Text,
+        /// What it is over: `spans` (default), `traces`, `logs` or `metrics`.
+        table: Text,
+        /// Begin of the range that sub-queries over traces look at; absent: from the oldest.
+        from: Time,
+        /// End of it; absent: to the newest.
+        to: Time,
+    }
+    /// What may stand at a place of a statement or filter line.
+    Complete at "/api/v1/complete" gives CompleteAnswer {
+        /// The text as far as it is written.
+        text: Text,
+        /// Characters before the cursor; absent: all.
+        position: Integer,
+        /// `sql` (default), or what a filter line is over: `spans`, `traces`, `logs` or `metrics`.
+        table: Text,
+        /// Values are counted in records from then on; absent: 15 minutes before the newest.
+        from: Time,
+        /// And before then.
+        to: Time,
+    }
+    /// What arrives, from whom, and how it is kept.
+    Ingest at "/api/v1/ingest" gives IngestAnswer {
+        /// Begin of the trend; absent: 15 minutes before the end.
+        from: Time,
+        /// End; absent: now.
+        to: Time,
+        /// Columns of the trend at most, 30 when absent.
+        bins: Integer,
+    }
+    /// How far the data reaches. Cheap: to be asked again and again.
+    Watermark at "/api/v1/watermark" gives WatermarkAnswer {
     }
 }
 
@@ -323,9 +504,23 @@ pub struct List<T> {
     pub rows: Vec<T>,
     /// What was asked about.
     pub range: TimeRange,
+    /// Columns of the trends of the rows, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bins: Option<Bins>,
     /// What the answer is built on.
     #[serde(flatten)]
     pub basis: Basis,
+}
+
+/// Columns of equal width, aligned to midnight UTC, so that asking again changes the newest only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bins {
+    /// Begin of the first column.
+    pub from: String,
+    /// Width of each.
+    pub width_ns: i64,
+    /// How many.
+    pub count: usize,
 }
 
 /// What an answer is built on.
@@ -360,7 +555,20 @@ macro_rules! based {
     )*};
 }
 
-based!(TraceAnswer, CausesAnswer, HeatmapAnswer, CorrelationAnswer);
+based!(
+    TraceAnswer,
+    CausesAnswer,
+    HeatmapAnswer,
+    CorrelationAnswer,
+    SkeletonAnswer,
+    LogsAnswer,
+    LogPatternsAnswer,
+    MetricSeriesAnswer,
+    FilterAnswer,
+    CompleteAnswer,
+    IngestAnswer,
+    WatermarkAnswer
+);
 
 /// The fields of a plain struct that are set, as texts.
 fn members(of: &impl Serialize) -> Vec<(String, String)> {

@@ -6,19 +6,51 @@ use serde_json::Value;
 
 use super::{Basis, TimeRange};
 
-macro_rules! rows {
-    ($($(#[doc = $doc:literal])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty,)* })*) => {$(
-        $(#[doc = $doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-        pub struct $name { $($(#[$meta])* pub $field: $type,)* }
-    )*};
-}
-
 rows! {
+    /// What a period before held.
+    Before {
+        /// Requests or spans.
+        calls: u64,
+        /// Of these per second.
+        per_second: f64,
+        /// Of these in error.
+        errors: u64,
+        /// Errors by calls.
+        error_share: Option<f64>,
+        /// Median duration.
+        p50_ms: Option<f64>,
+        /// 95 % are as fast.
+        p95_ms: Option<f64>,
+        /// 99 % are as fast.
+        p99_ms: Option<f64>,
+    }
+    /// The largest change against the period before; small ones and those of few calls are none.
+    Change {
+        /// `p99`, `errors` or `rate`.
+        of: String,
+        /// Before: milliseconds, a share, or per second.
+        before: f64,
+        /// Now.
+        now: f64,
+        /// Now by before; absent where there was nothing before.
+        factor: Option<f64>,
+    }
+    /// Columns of equal width, one value each.
+    Trend {
+        /// Requests or spans.
+        calls: Vec<u64>,
+        /// Of these in error.
+        errors: Vec<u64>,
+        /// 99 % are as fast; absent in a column without calls.
+        p99_ms: Vec<Option<f64>>,
+    }
     /// A service. A request is a span of kind server or consumer, or the root of a trace.
     ServiceRow {
         /// Name of the service.
         service_name: String,
+        /// `service`, or of an inferred peer `db`, `topic` or `external`.
+        #[serde(default)]
+        kind: String,
         /// Requests.
         requests: u64,
         /// Requests per second of the range; of the time seen where it is open.
@@ -31,10 +63,21 @@ rows! {
         p50_ms: Option<f64>,
         /// 90 % are as fast.
         p90_ms: Option<f64>,
+        /// 95 % are as fast.
+        p95_ms: Option<f64>,
         /// 99 % are as fast.
         p99_ms: Option<f64>,
+        /// Time by request in which none of its spans waited for a child.
+        #[serde(default)]
+        self_ms: Option<f64>,
         /// All spans, duplicates left out.
         spans: u64,
+        /// Distinct instances; absent of a peer.
+        #[serde(default)]
+        instances: Option<u64>,
+        /// Versions seen, 8 at most.
+        #[serde(default, deserialize_with = "list")]
+        versions: Vec<String>,
         /// Start of the earliest span.
         first_seen: String,
         /// Start of the latest span.
@@ -45,6 +88,18 @@ rows! {
         error_trace: Option<String>,
         /// Trace of a usual request.
         median_trace: Option<String>,
+        /// Rate by what p99 has grown, in ms/s; absent without a period before.
+        #[serde(default)]
+        impact: Option<f64>,
+        /// The period before.
+        #[serde(default)]
+        before: Option<Before>,
+        /// What changed most.
+        #[serde(default)]
+        change: Option<Change>,
+        /// Over time, where it was asked for.
+        #[serde(default)]
+        trend: Option<Trend>,
     }
     /// An operation: the spans of one service, name and kind.
     OperationRow {
@@ -66,8 +121,13 @@ rows! {
         p50_ms: Option<f64>,
         /// 90 % are as fast.
         p90_ms: Option<f64>,
+        /// 95 % are as fast.
+        p95_ms: Option<f64>,
         /// 99 % are as fast.
         p99_ms: Option<f64>,
+        /// Time by span in which it waited for no child.
+        #[serde(default)]
+        self_ms: Option<f64>,
         /// Start of the earliest span.
         first_seen: String,
         /// Start of the latest span.
@@ -78,6 +138,18 @@ rows! {
         error_trace: Option<String>,
         /// Trace of a usual span.
         median_trace: Option<String>,
+        /// Rate by what p99 has grown, in ms/s; absent without a period before.
+        #[serde(default)]
+        impact: Option<f64>,
+        /// The period before.
+        #[serde(default)]
+        before: Option<Before>,
+        /// What changed most.
+        #[serde(default)]
+        change: Option<Change>,
+        /// Over time, where it was asked for.
+        #[serde(default)]
+        trend: Option<Trend>,
     }
     /// A group of path time.
     BreakdownRow {
@@ -222,6 +294,18 @@ rows! {
         orphan_count: u64,
         /// Nothing is missing and nothing came for 30 s.
         trace_complete: Option<bool>,
+        /// Node that most of the critical path is charged to, where it was asked for.
+        #[serde(default)]
+        top_node: Option<String>,
+        /// Its share of the path.
+        #[serde(default)]
+        top_share: Option<f64>,
+        /// Values of the columns asked for.
+        #[serde(default)]
+        columns: Vec<Option<String>>,
+        /// What `after` takes to go on behind this row.
+        #[serde(default)]
+        cursor: String,
     }
     /// One trace.
     TraceAnswer {
@@ -518,6 +602,10 @@ rows! {
         column_ns: i64,
         /// Cells by time and duration.
         cells: Vec<HeatmapCell>,
+        /// Columns by time, all durations together.
+        columns: Vec<HeatmapColumn>,
+        /// Where durations or errors were higher than before and, if they fell again, behind.
+        change: Option<ChangePoint>,
         /// What the answer is built on.
         #[serde(flatten)]
         basis: Basis,
@@ -542,6 +630,36 @@ rows! {
         error_trace: Option<String>,
         /// Trace of a usual one.
         median_trace: Option<String>,
+    }
+    /// A column of a heatmap.
+    HeatmapColumn {
+        /// Its start.
+        time: String,
+        /// Spans.
+        count: u64,
+        /// Spans in error.
+        errors: u64,
+        /// Median duration.
+        p50_ms: Option<f64>,
+        /// 95 % are as fast.
+        p95_ms: Option<f64>,
+        /// 99 % are as fast.
+        p99_ms: Option<f64>,
+    }
+    /// A stretch of time that stands out.
+    ChangePoint {
+        /// Begin of its first column.
+        from: String,
+        /// End of its last one; that of the range where it goes on.
+        to: String,
+        /// `p95` or `errors`.
+        of: String,
+        /// Outside: milliseconds or a share.
+        before: f64,
+        /// Inside.
+        inside: f64,
+        /// Durations from here on are what is new; absent for errors.
+        over_ns: Option<i64>,
     }
     /// Everything that carries a correlation id.
     CorrelationAnswer {
@@ -606,7 +724,7 @@ rows! {
 }
 
 /// Attributes as SQL gives them, canonical JSON in a text, or as the API does, an object.
-fn json<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+pub(super) fn json<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
     Ok(match Option::<Value>::deserialize(from)? {
         Some(Value::String(text)) => {
             Some(serde_json::from_str(&text).unwrap_or(Value::String(text)))
@@ -616,6 +734,8 @@ fn json<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
 }
 
 /// A list that may be null.
-fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }

@@ -12,7 +12,8 @@ fn check_path(question: &impl Question, options: &Options, expected: &str) {
 #[test]
 fn a_question_becomes_a_path() {
     let plain = Options::default();
-    let all = Options { sql: Some(true), limit: Some(5), timeout_s: Some(1.5) };
+    let all =
+        Options { sql: Some(true), limit: Some(5), timeout_s: Some(1.5), ..Options::default() };
     check_path(&Services::default(), &plain, "/api/v1/services");
     let breakdown = Breakdown {
         from: Some("15m".into()),

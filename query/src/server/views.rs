@@ -135,7 +135,7 @@ impl Asking {
 
     /// The answer that is one list.
     fn list<T>(&mut self, rows: Vec<T>, range: TimeRange) -> List<T> {
-        List { rows, range, basis: std::mem::take(&mut self.basis) }
+        List { rows, range, bins: None, basis: std::mem::take(&mut self.basis) }
     }
 }
 

@@ -27,7 +27,11 @@ fn endpoints_tell_the_truth() {
 }
 
 fn services_and_operations(filled: &Filled) {
-    let services = filled.ask(Services { from: filled.from(), to: filled.to() });
+    let services = filled.ask(Services {
+        from: filled.from(),
+        to: filled.to(),
+        ..Services::default()
+    });
     assert_eq!(services.range, TimeRange { from: filled.from(), to: filled.to() });
     assert!(services.basis.sql[0].starts_with("SELECT service_name"), "{:?}", services.basis.sql);
     assert_eq!(services.basis.stats.rows, services.rows.len() as u64);
@@ -44,6 +48,7 @@ fn services_and_operations(filled: &Filled) {
         service: Some("payment".into()),
         from: filled.from(),
         to: filled.to(),
+        ..Operations::default()
     });
     let calls: u64 = operations.rows.iter().map(|row| row.calls).sum();
     assert_eq!(calls, payment.spans);
@@ -112,6 +117,7 @@ fn traces_are_found_and_sorted(filled: &Filled) {
         sort: Some(sort.into()),
         filter: filter.map(str::to_owned),
         trace_filter: trace_filter.map(str::to_owned),
+        ..Traces::default()
     };
     let truth = &filled.shop.truth.traces;
     let slowest = truth.iter().max_by_key(|trace| trace.duration_ns).unwrap();

@@ -315,7 +315,7 @@ impl Answers for Heatmap {
         );
         let cells = asking.rows(sql, None).await?;
         let basis = std::mem::take(&mut asking.basis);
-        Ok(HeatmapAnswer { range, column_ns, cells, basis })
+        Ok(HeatmapAnswer { range, column_ns, cells, columns: Vec::new(), change: None, basis })
     }
 }
 
