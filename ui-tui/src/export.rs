@@ -152,7 +152,7 @@ fn svg_row(buffer: &Buffer, y: u16, out: &mut String) {
             );
         }
         if !text.trim().is_empty() {
-            let fill = if reversed { "#1c2128" } else { fill };
+            let fill = if reversed { "#1c2128" } else { &fill };
             let _ = writeln!(
                 out,
                 "<text x=\"{left}\" y=\"{baseline}\" textLength=\"{width}\" \

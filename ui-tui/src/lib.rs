@@ -16,6 +16,9 @@ mod effect;
 mod event;
 mod export;
 mod files;
+pub mod chart_data;
+pub mod clipboard;
+pub mod flames;
 pub mod format;
 mod link;
 mod overlay;
@@ -28,8 +31,6 @@ mod screens;
 mod slot;
 pub mod span_rows;
 mod terminal;
-#[cfg(test)]
-mod testing;
 pub mod theme;
 pub mod widgets;
 mod window;

@@ -64,6 +64,11 @@ impl Told {
         Told { value: Arc::new(value), basis: Arc::new(basis), bytes }
     }
 
+    /// The answer as what was asked for, held on to.
+    pub(crate) fn share<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(&self.value).downcast().ok()
+    }
+
     /// The answer as what was asked for.
     pub(crate) fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.value.downcast_ref()

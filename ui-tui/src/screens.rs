@@ -4,6 +4,7 @@
 //! focus. It changes in `load`, `told`, `act` and their like, and only reads in `draw`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use api::views::Basis;
 use ratatui::layout::Rect;
@@ -22,7 +23,6 @@ use crate::widgets::table::{self, Column};
 pub(crate) mod heat;
 pub(crate) mod service;
 pub(crate) mod services;
-pub(crate) mod sql;
 pub(crate) mod trace;
 pub(crate) mod traces;
 
@@ -111,6 +111,11 @@ impl Cx<'_> {
     /// Rows within a pane.
     pub(crate) fn height(&self, pane: usize) -> usize {
         self.heights.get(pane).copied().unwrap_or(0).into()
+    }
+
+    /// What a screen reads, held on to while it changes something.
+    pub(crate) fn share<T: std::any::Any + Send + Sync>(&self, slot: usize) -> Option<Arc<T>> {
+        self.slots.get(slot)?.share()
     }
 
     /// What a screen reads.

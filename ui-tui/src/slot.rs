@@ -4,6 +4,7 @@
 //! another ticket than the live one is not taken: so a slow answer never covers a newer one.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use api::client::ClientError;
 
@@ -73,7 +74,7 @@ struct Loaded {
 }
 
 /// What is to be drawn of a slot besides its data.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum State<'a> {
     /// Nobody asked.
     Idle,
@@ -173,6 +174,11 @@ impl Slot {
     /// The data, old or new.
     pub(crate) fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.loaded.as_ref()?.told.get()
+    }
+
+    /// The data, held on to.
+    pub(crate) fn share<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.loaded.as_ref()?.told.share()
     }
 
     /// The answer with its basis.

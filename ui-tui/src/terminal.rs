@@ -10,6 +10,8 @@ use crossterm::{Command, execute, queue, terminal};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
+use crate::clipboard;
+
 /// Terminal drawn on by ratatui.
 pub(crate) type Screen = Terminal<CrosstermBackend<Stdout>>;
 
@@ -43,10 +45,9 @@ impl Guard {
 
     /// Hands a text to the terminal for its clipboard (OSC 52). There is no acknowledgement.
     pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
-        use base64::Engine as _;
-        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        let sequence = clipboard::sequence(text).map_err(io::Error::other)?;
         let mut out = io::stdout();
-        write!(out, "\x1b]52;c;{encoded}\x07")?;
+        out.write_all(sequence.as_bytes())?;
         out.flush()
     }
 

@@ -202,8 +202,7 @@ impl App {
         if statements.is_empty() {
             return self.say("no statement yet");
         }
-        let scope = self.top().scope.clone();
-        self.push(Box::new(screens::sql::Sql::showing(&statements)), scope);
+        self.say("SQL screen missing");
     }
 
     /// Opens what a pasted text names: a trace id, a `traceparent`, a link, a log line in JSON.

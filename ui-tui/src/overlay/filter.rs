@@ -4,7 +4,7 @@
 use api::client::ClientError;
 use api::views::{Complete, CompleteAnswer, FilterAnswer, FilterLine as Meaning, Options};
 
-use super::line::Line;
+use super::line;
 use super::Next;
 use crate::event::{Key, Now};
 use crate::format;
@@ -15,6 +15,7 @@ use crate::scope::Fixed;
 use crate::slot::{Outbox, Slot, State, Ticket};
 use crate::theme::Role;
 use crate::widgets::Pen;
+use crate::widgets::input::Input;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ const CANDIDATES_SHOWN: usize = 8;
 /// The line with what is known of it.
 #[derive(Debug)]
 pub(crate) struct FilterLine {
-    line: Line,
+    line: Input,
     /// What it is over: `spans`, `traces`, `logs`, `metrics`; none: it is not sent to the server.
     table: Option<&'static str>,
     fixed: Fixed,
@@ -50,7 +51,7 @@ impl FilterLine {
         let spaced =
             if text.is_empty() || table.is_none() { text.to_owned() } else { format!("{text} ") };
         FilterLine {
-            line: Line::new(&spaced),
+            line: Input::new(&spaced),
             table,
             fixed,
             complete: Slot::default(),
@@ -92,7 +93,7 @@ impl FilterLine {
             "up" => self.recall(true, now),
             "down" => self.recall(false, now),
             _ => {
-                if self.line.key(key) {
+                if line::take(&mut self.line, key) {
                     self.changed(now);
                 }
             }
@@ -153,7 +154,7 @@ impl FilterLine {
         };
         self.past = at;
         if let Some(at) = at {
-            self.line = Line::new(&self.history[at]);
+            self.line = Input::new(&self.history[at]);
             self.changed(now);
         }
     }
@@ -186,7 +187,7 @@ impl FilterLine {
         let width = pen.width();
         pen.row(0, 1, width, ' ', Role::Text);
         pen.text(1, 1, 2, &"/ ".into(), Role::Accent);
-        self.line.draw(pen, (3, 1), width.saturating_sub(4));
+        self.line.render(&mut pen.part(3, 1, width.saturating_sub(4), 1), None);
         let (text, role) = self.says(now);
         pen.row(0, 2, width, ' ', role);
         pen.text(3, 2, width.saturating_sub(4), &text.into(), role);

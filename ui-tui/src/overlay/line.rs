@@ -1,115 +1,56 @@
-//! One line of typed text. Editing, undo included, is the text area's.
+//! The keys that edit a line of text.
 
 use ratatui::crossterm::event::KeyCode;
-use ratatui_textarea::{CursorMove, Input, Key as Pressed, TextArea};
+use ratatui_textarea::{Input as Pressed, Key as Code};
 
 use crate::event::Key;
-use crate::safe_text::SafeText;
-use crate::theme::Role;
-use crate::widgets::Pen;
+use crate::widgets::input::{Edit, Input};
 
-/// Characters of a line at most; what is pasted beyond is dropped.
-const CHARS_MAX: usize = 4_000;
-
-/// A line with its cursor.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Line {
-    area: TextArea<'static>,
+/// Takes a key that edits or moves within the line; true when the text changed.
+pub(crate) fn take(line: &mut Input, key: Key) -> bool {
+    let before = line.text().len();
+    let word = key.ctrl || key.alt;
+    let edit = match key.code {
+        KeyCode::Left if word => Edit::WordLeft,
+        KeyCode::Right if word => Edit::WordRight,
+        KeyCode::Left => Edit::Left,
+        KeyCode::Right => Edit::Right,
+        KeyCode::Home => Edit::Home,
+        KeyCode::End => Edit::End,
+        KeyCode::Backspace if word => Edit::DeleteWord,
+        KeyCode::Backspace => Edit::Backspace,
+        KeyCode::Delete => Edit::Delete,
+        KeyCode::Char('w') if key.ctrl => Edit::DeleteWord,
+        KeyCode::Char('u') if key.ctrl => Edit::DeleteToStart,
+        KeyCode::Char('k') if key.ctrl => Edit::DeleteToEnd,
+        KeyCode::Char('e') if key.ctrl => Edit::End,
+        _ => {
+            let typed = key.typed().map(String::from);
+            line.insert(typed.as_deref().unwrap_or(""));
+            return line.text().len() != before;
+        }
+    };
+    line.edit(edit);
+    line.text().len() != before
 }
 
-impl Line {
-    /// A line with a text, the cursor behind it.
-    pub(crate) fn new(text: &str) -> Line {
-        let mut area = TextArea::new(vec![one_line(text)]);
-        area.move_cursor(CursorMove::End);
-        Line { area }
-    }
-
-    /// The text.
-    pub(crate) fn text(&self) -> &str {
-        self.area.lines().first().map_or("", String::as_str)
-    }
-
-    /// Characters in front of the cursor.
-    pub(crate) fn position(&self) -> usize {
-        let cursor = self.area.cursor();
-        cursor.1
-    }
-
-    /// Takes a key that edits or moves within the line; true when the text changed.
-    pub(crate) fn key(&mut self, key: Key) -> bool {
-        match pressed(key) {
-            Some(input) if !matches!(input.key, Pressed::Enter | Pressed::Tab) => {
-                // Ctrl-M is Enter in the text area.
-                if input.ctrl && input.key == Pressed::Char('m') {
-                    return false;
-                }
-                self.area.input(input)
-            }
-            _ => false,
-        }
-    }
-
-    /// Inserts text at the cursor.
-    pub(crate) fn insert(&mut self, text: &str) {
-        let room = CHARS_MAX.saturating_sub(self.text().chars().count());
-        let text: String = one_line(text).chars().take(room).collect();
-        self.area.insert_str(text);
-    }
-
-    /// Puts a text in the place of some characters; the cursor goes behind it.
-    pub(crate) fn replace(&mut self, from: usize, to: usize, with: &str) {
-        let chars: Vec<char> = self.text().chars().collect();
-        let from = from.min(chars.len());
-        let to = to.clamp(from, chars.len());
-        let head: String = chars[..from].iter().collect();
-        let tail: String = chars[to..].iter().collect();
-        *self = Line::new(&format!("{head}{with}{tail}"));
-        let back = tail.chars().count();
-        (0..back).for_each(|_| self.area.move_cursor(CursorMove::Back));
-    }
-
-    /// Draws the text and its cursor; a long one shows the part around the cursor.
-    pub(crate) fn draw(&self, pen: &mut Pen<'_>, (x, y): (u16, u16), width: u16) {
-        let width = width.min(pen.width().saturating_sub(x));
-        if width == 0 {
-            return;
-        }
-        let at = self.position();
-        let skip = (at + 1).saturating_sub(usize::from(width));
-        let seen: String = self.text().chars().skip(skip).take(usize::from(width)).collect();
-        pen.row(x, y, width, ' ', Role::Text);
-        pen.text(x, y, width, &SafeText::new(&seen), Role::Text);
-        let before: String = seen.chars().take(at - skip).collect();
-        let column = u16::try_from(SafeText::new(before).width()).unwrap_or(0).min(width - 1);
-        let under = seen.chars().nth(at - skip).unwrap_or(' ');
-        pen.text(x + column, y, 1, &SafeText::new(under.to_string()), Role::Cursor);
-        pen.restyle(x + column, y, 1, 1, pen.style(Role::Cursor));
-    }
-}
-
-/// A key as the text area reads it; `None` for keys it has no use for.
-pub(crate) fn pressed(key: Key) -> Option<Input> {
-    let of = match key.code {
-        KeyCode::Char(c) => Pressed::Char(c),
-        KeyCode::Backspace => Pressed::Backspace,
-        KeyCode::Delete => Pressed::Delete,
-        KeyCode::Left => Pressed::Left,
-        KeyCode::Right => Pressed::Right,
-        KeyCode::Up => Pressed::Up,
-        KeyCode::Down => Pressed::Down,
-        KeyCode::Home => Pressed::Home,
-        KeyCode::End => Pressed::End,
-        KeyCode::PageUp => Pressed::PageUp,
-        KeyCode::PageDown => Pressed::PageDown,
-        KeyCode::Enter => Pressed::Enter,
-        KeyCode::Tab => Pressed::Tab,
+/// A key as the text area of the SQL editor reads it; `None` for keys it has no use for.
+pub(crate) fn pressed(key: Key) -> Option<Pressed> {
+    let code = match key.code {
+        KeyCode::Char(c) => Code::Char(c),
+        KeyCode::Backspace => Code::Backspace,
+        KeyCode::Delete => Code::Delete,
+        KeyCode::Left => Code::Left,
+        KeyCode::Right => Code::Right,
+        KeyCode::Up => Code::Up,
+        KeyCode::Down => Code::Down,
+        KeyCode::Home => Code::Home,
+        KeyCode::End => Code::End,
+        KeyCode::PageUp => Code::PageUp,
+        KeyCode::PageDown => Code::PageDown,
+        KeyCode::Enter => Code::Enter,
+        KeyCode::Tab => Code::Tab,
         _ => return None,
     };
-    Some(Input { key: of, ctrl: key.ctrl, alt: key.alt, shift: false })
-}
-
-fn one_line(text: &str) -> String {
-    let spaced = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(CHARS_MAX).map(spaced).collect::<String>()
+    Some(Pressed { key: code, ctrl: key.ctrl, alt: key.alt, shift: false })
 }

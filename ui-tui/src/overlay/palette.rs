@@ -3,7 +3,7 @@
 use frizbee::{Config, Matcher};
 use ratatui::layout::Rect;
 
-use super::line::Line;
+use super::line;
 use super::{Deed, Next, middle};
 use crate::action::{self, Action, Layer};
 use crate::event::Key;
@@ -11,6 +11,7 @@ use crate::link;
 use crate::pane::{Frame, framed};
 use crate::theme::Role;
 use crate::widgets::Pen;
+use crate::widgets::input::Input;
 use crate::window::List;
 
 /// Characters of the input that are looked for; the matcher does not take any length.
@@ -21,7 +22,7 @@ const HEIGHT: u16 = 18;
 #[derive(Debug)]
 pub(crate) struct Palette {
     title: &'static str,
-    line: Line,
+    line: Input,
     entries: Vec<Choosable>,
     /// Entries that fit what is typed, the best first.
     found: Vec<usize>,
@@ -58,7 +59,7 @@ impl Palette {
             })
             .collect();
         let found = (0..entries.len()).collect();
-        Palette { title, line: Line::default(), entries, found, list: List::default() }
+        Palette { title, line: Input::default(), entries, found, list: List::default() }
     }
 
     pub(super) fn key(&mut self, key: Key) -> Next {
@@ -74,7 +75,7 @@ impl Palette {
                 };
                 self.list.act(action, self.found.len(), usize::from(HEIGHT) - 4);
             }
-            _ if self.line.key(key) => self.search(),
+            _ if line::take(&mut self.line, key) => self.search(),
             _ => {}
         }
         Next::Stay
@@ -130,7 +131,7 @@ impl Palette {
         let mut pen = framed(&mut pen, &Frame { title, note, focused: true, is_old: false });
         let (width, height) = (pen.width(), pen.height());
         pen.text(1, 0, 2, &"> ".into(), Role::Accent);
-        self.line.draw(&mut pen, (3, 0), width.saturating_sub(4));
+        self.line.render(&mut pen.part(3, 0, width.saturating_sub(4), 1), None);
         if link::read(self.line.text()).is_some() {
             pen.text(3, 2, width, &"open what this names".into(), Role::Text);
             pen.restyle(0, 2, width, 1, pen.style(Role::Cursor));

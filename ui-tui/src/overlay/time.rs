@@ -2,13 +2,14 @@
 
 use api::time;
 
-use super::line::Line;
+use super::line;
 use super::{Deed, Next, middle};
 use crate::event::{Key, Now};
 use crate::pane::{Frame, framed};
 use crate::scope::{Compare, Range, bucket_ns, length};
 use crate::theme::Role;
 use crate::widgets::Pen;
+use crate::widgets::input::Input;
 
 /// Ranges on one key each.
 const QUICK: [&str; 7] = ["5m", "15m", "1h", "6h", "24h", "7d", "all"];
@@ -16,14 +17,14 @@ const QUICK: [&str; 7] = ["5m", "15m", "1h", "6h", "24h", "7d", "all"];
 /// What is typed, and what it is compared with.
 #[derive(Debug)]
 pub(crate) struct TimePicker {
-    line: Line,
+    line: Input,
     compare: Compare,
     before: Range,
 }
 
 impl TimePicker {
     pub(crate) fn new(range: Range, compare: Compare) -> TimePicker {
-        TimePicker { line: Line::default(), compare, before: range }
+        TimePicker { line: Input::default(), compare, before: range }
     }
 
     pub(super) fn key(&mut self, key: Key, now: Now) -> Next {
@@ -39,7 +40,7 @@ impl TimePicker {
                 }
             }
             _ => {
-                self.line.key(key);
+                line::take(&mut self.line, key);
             }
         }
         Next::Stay
@@ -57,7 +58,7 @@ impl TimePicker {
     fn quick(&mut self, by: usize) {
         let at = QUICK.iter().position(|text| *text == self.line.text());
         let next = at.map_or(if by == 1 { 0 } else { QUICK.len() - 1 }, |at| (at + by) % QUICK.len());
-        self.line = Line::new(QUICK[next]);
+        self.line = Input::new(QUICK[next]);
     }
 
     /// The range typed; without any the one before.
@@ -76,7 +77,7 @@ impl TimePicker {
         let mut pen = framed(&mut pen, &Frame { title, note, focused: true, is_old: false });
         let width = pen.width();
         pen.text(1, 0, 2, &"> ".into(), Role::Accent);
-        self.line.draw(&mut pen, (3, 0), width.saturating_sub(4));
+        self.line.render(&mut pen.part(3, 0, width.saturating_sub(4), 1), None);
         let (text, role) = match self.range(now) {
             Ok(range) => (preview(range, now), Role::Text),
             Err(error) => (error, Role::Error),

@@ -25,7 +25,7 @@ mod model;
 mod tests;
 
 use detail::{Fact, Part, facts};
-use flames::Flames;
+use flames::{Flames, Kind};
 pub(crate) use model::Model;
 use model::{Wanted, ns, plain};
 
@@ -36,15 +36,6 @@ const LOGS: usize = 2;
 /// Rows of the first pane above its list: density strip, upper border, axis.
 const ABOVE: u16 = 2;
 
-/// How the spans are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Form {
-    #[default]
-    Waterfall,
-    Flame,
-    LeftHeavy,
-}
-
 /// The trace, what is folded, where the cursor stands.
 #[derive(Debug)]
 pub(crate) struct Trace {
@@ -54,8 +45,8 @@ pub(crate) struct Trace {
     rows: Option<SpanRows>,
     pauses: Vec<(i64, i64)>,
     list: List,
-    form: Form,
-    flames: Flames,
+    /// Frames in place of the waterfall.
+    flames: Option<Flames>,
     /// The part of the trace that is seen; none: all.
     zoom: Option<(i64, i64)>,
     looked_for: String,
@@ -74,8 +65,7 @@ pub(crate) fn open(id: &str, span: Option<&str>) -> Box<dyn Screen> {
         rows: None,
         pauses: Vec::new(),
         list: List::default(),
-        form: Form::default(),
-        flames: Flames::default(),
+        flames: None,
         zoom: None,
         looked_for: String::new(),
         part: Part::default(),
@@ -105,7 +95,7 @@ impl Trace {
         let rows = SpanRows::new(Arc::clone(&model.skeleton), wanted);
         let row = wanted.or_else(|| rows.guilty());
         self.pauses = span_rows::pauses(&model.skeleton);
-        self.flames.fill(&model.skeleton);
+        self.flames = None;
         self.rows = Some(rows);
         if let Some(row) = row {
             self.stand_on(row, height);
@@ -185,6 +175,17 @@ impl Trace {
             _ => return false,
         }
         true
+    }
+
+    fn next_form(&mut self, model: &Model) {
+        let kind = match self.flames.as_ref().map(|flames| flames.kind) {
+            None => Some(Kind::ByTime),
+            Some(Kind::ByTime) => Some(Kind::LeftHeavy),
+            Some(Kind::LeftHeavy) => Some(Kind::Sandwich),
+            Some(Kind::Sandwich) => None,
+        };
+        let row = self.row().unwrap_or(0);
+        self.flames = kind.map(|kind| Flames::of(&model.skeleton, kind, row));
     }
 
     fn to_parent(&mut self, height: usize) {
@@ -323,7 +324,7 @@ impl Screen for Trace {
 
     fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
         let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
-        let Some(model) = cx.get::<Model>(TRACE) else { return false };
+        let Some(model) = cx.share::<Model>(TRACE) else { return false };
         match action {
             Action::NextError | Action::PreviousError => {
                 let s = Arc::clone(&model.skeleton);
@@ -340,26 +341,19 @@ impl Screen for Trace {
                 self.all_logs = !self.all_logs;
                 self.logs.release();
             }
-            _ if self.act_on_time(action, model) => {}
+            _ if self.act_on_time(action, &model) => {}
             _ if *cx.focus == DETAIL && self.act_on_detail(action, cx) => {}
             _ if *cx.focus == LOGS => {
-                let len = self.logs(model).len();
+                let len = self.logs(&model).len();
                 return self.logs.act(action, len, cx.height(LOGS));
             }
-            Action::NextView => {
-                self.form = match self.form {
-                    Form::Waterfall => Form::Flame,
-                    Form::Flame => Form::LeftHeavy,
-                    Form::LeftHeavy => Form::Waterfall,
-                };
-            }
-            _ if self.form != Form::Waterfall => {
+            Action::NextView => self.next_form(&model),
+            _ if self.flames.is_some() => {
                 let row = self.row().unwrap_or(0);
-                let to = self.flames.act(self.form == Form::LeftHeavy, row, action);
-                return to.is_some_and(|row| {
-                    self.stand_on(row, height);
-                    true
-                });
+                let s = &model.skeleton;
+                let to = self.flames.as_ref().and_then(|flames| flames.act(s, row, action));
+                let Some(row) = to else { return false };
+                self.stand_on(row, height);
             }
             _ => return self.act_on_tree(action, height, cx),
         }
@@ -390,7 +384,7 @@ impl Screen for Trace {
     fn click(&mut self, pane: usize, _x: u16, y: u16, cx: &mut Cx<'_>) -> bool {
         let y = usize::from(y);
         match pane {
-            TREE if self.form == Form::Waterfall => {
+            TREE if self.flames.is_none() => {
                 let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
                 let len = self.rows.as_ref().map_or(0, SpanRows::len);
                 let Some(row) = y.checked_sub(usize::from(ABOVE)) else { return false };
@@ -488,7 +482,7 @@ impl Trace {
         if wanted.is_empty() {
             return cx.say("/ says what to look for in this trace");
         }
-        let Some(model) = cx.get::<Model>(TRACE) else { return };
+        let Some(model) = cx.share::<Model>(TRACE) else { return };
         let found = self.next(forward, height, |row| model.matches(row as u32, &wanted));
         if !found {
             let text = format!("nothing in this trace matches {}", self.looked_for);
@@ -502,10 +496,11 @@ impl Trace {
             self.draw_strip(&mut pen.part(0, 0, width, 1), model);
         }
         let mut pen = pen.part(0, 1, width, height.saturating_sub(1));
-        let (title, others) = match self.form {
-            Form::Waterfall => ("Waterfall", "v flame"),
-            Form::Flame => ("Flame, in order of time", "v left-heavy"),
-            Form::LeftHeavy => ("Left-heavy, by weight", "v waterfall"),
+        let (title, others) = match self.flames.as_ref().map(|flames| flames.kind) {
+            None => ("Waterfall", "v flame"),
+            Some(Kind::ByTime) => ("Flame, in order of time", "v left-heavy"),
+            Some(Kind::LeftHeavy) => ("Left-heavy, by own time", "v sandwich"),
+            Some(Kind::Sandwich) => ("Callers above, callees below", "v waterfall"),
         };
         let path_only = self.rows.as_ref().is_some_and(SpanRows::is_path_only);
         let note = if path_only { "critical path only, P all" } else { others };
@@ -515,13 +510,9 @@ impl Trace {
             let text = "its spans have not arrived, or are past their time; r asks again";
             return pane::empty(&mut pen, &format!("no spans of trace {}", self.id), text);
         }
-        match self.form {
-            Form::Waterfall => self.draw_waterfall(&mut pen, model),
-            form => {
-                let window = self.zoom.unwrap_or(model.window_ns);
-                let heavy = form == Form::LeftHeavy;
-                self.flames.draw(&mut pen, model, heavy, window, self.row().unwrap_or(0));
-            }
+        match &self.flames {
+            None => self.draw_waterfall(&mut pen, model),
+            Some(flames) => flames.draw(&mut pen, model, self.zoom, self.row().unwrap_or(0)),
         }
     }
 
@@ -735,7 +726,7 @@ fn draw_log(pen: &mut Pen<'_>, y: u16, log: &LogRow, start_ns: i64) {
     let (letter, role) = severity(log.severity_number);
     pen.right(1, y, 8, &format!("{:+.3}", offset as f64 / 1e9).into(), Role::Dim);
     pen.put(10, y, letter, role);
-    pen.text(12, y, 14, &log.service_name.as_deref().unwrap_or("").into(), Role::Dim);
+    pen.text(12, y, 14, &SafeText::start_of(&log.service_name, 14), Role::Dim);
     let body = SafeText::start_of(log.body.as_deref().unwrap_or(""), width.into());
     let text = if role == Role::Error { Role::Error } else { Role::Text };
     pen.text(27, y, width.saturating_sub(28), &body, text);

@@ -255,8 +255,7 @@ impl Screen for Traces {
 
     fn click(&mut self, pane: usize, x: u16, y: u16, cx: &mut Cx<'_>) -> bool {
         if pane == 1 {
-            let (width, height) = (cx.widths[1], cx.heights[1]);
-            self.heat.click(x, y, width, height);
+            self.heat.click(x, y, (cx.widths[1], cx.heights[1]));
             return false;
         }
         let len = cx.get::<Answer>(ROWS).map_or(0, |answer| answer.rows.len());
@@ -268,8 +267,8 @@ impl Screen for Traces {
     }
 
     fn drag(&mut self, pane: usize, from: (u16, u16), to: (u16, u16), cx: &mut Cx<'_>) {
-        let (width, height) = (cx.widths[1], cx.heights[1]);
-        if pane == 1 && self.heat.drag(from, to, width, height) {
+        let size = (cx.widths[1], cx.heights[1]);
+        if pane == 1 && self.heat.drag(from, to, size) {
             self.load(cx);
         }
     }

@@ -29,7 +29,8 @@ fn an_old_ticket_is_not_taken() {
     assert!(slot.answer(second, &told("new"), at(3)));
     assert!(!slot.answer(second, &told("twice"), at(4)));
     assert_eq!(slot.get::<String>().map(String::as_str), Some("new"));
-    assert_eq!((slot.state(at(5)), slot.took_ms()), (State::Ready, Some(2)));
+    assert!(matches!(slot.state(at(5)), State::Ready));
+    assert_eq!(slot.took_ms(), Some(2));
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn data_stays_while_the_next_is_asked_and_when_that_fails() {
     let ticket = slot.ticket().unwrap();
     slot.answer(ticket, &told("data"), at(1));
     slot.ask(services("b"), at(10), &mut out);
-    assert_eq!(slot.state(at(400)), State::Loading { for_ms: 390 });
+    assert!(matches!(slot.state(at(400)), State::Loading { for_ms: 390 }));
     assert!(slot.get::<String>().is_some() && !slot.is_current());
     let ticket = slot.ticket().unwrap();
     slot.answer(ticket, &Err(ClientError::Garbled("no".into())), at(500));

@@ -167,7 +167,7 @@ pub(super) fn truecolor(p: &Palette) -> [Style; STYLES] {
             Role::Warn => fg(p.warn),
             Role::Error => fg(p.error).add_modifier(Modifier::BOLD),
             Role::New => fg(p.new),
-            Role::Critical => fg(p.error),
+            Role::Critical => fg(p.accent).add_modifier(Modifier::BOLD),
             Role::OffPath => fg(p.off_path),
             Role::Waiting => fg(p.waiting),
             Role::Async => fg(p.asynchronous),
@@ -207,7 +207,7 @@ pub(super) fn ansi() -> [Style; STYLES] {
             Role::Warn | Role::Waiting | Role::Event => fg(Color::Yellow),
             Role::Error => fg(Color::Red).add_modifier(Modifier::BOLD),
             Role::New | Role::Async => fg(Color::Magenta),
-            Role::Critical => fg(Color::Red),
+            Role::Critical => fg(Color::Cyan).add_modifier(Modifier::BOLD),
             Role::Series(n) if n % 8 == 7 => fg(Color::Blue).add_modifier(Modifier::BOLD),
             Role::Series(n) => fg(series[usize::from(n) % SERIES]),
             // Two hues: cyan below, yellow above; the shade tells the step.
