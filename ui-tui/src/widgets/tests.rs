@@ -3,6 +3,7 @@
 
 mod bars;
 mod charts;
+mod maps;
 mod tables;
 mod trees;
 
@@ -78,10 +79,7 @@ pub(crate) fn check(actual: &str, expected: &str) {
     let cut = |l: &&str| l.get(last.len()..).unwrap_or("").trim_end().to_owned();
     let expected = body.iter().map(cut).collect::<Vec<_>>().join("\n");
     let actual = actual.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
-    assert!(
-        actual == expected,
-        "looks otherwise\n--- is\n{actual}\n--- wanted\n{expected}\n---"
-    );
+    assert!(actual == expected, "looks otherwise\n--- is\n{actual}\n--- wanted\n{expected}\n---");
 }
 
 /// Draws at every small size with every kind of theme; nothing may panic.
