@@ -144,6 +144,11 @@ impl Client {
         self.send(request.header("content-type", content_type).body(body)).await
     }
 
+    /// `DELETE` of a path; the answer's status is the caller's to judge.
+    pub async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
+        self.send(self.http.delete(format!("{}{path}", self.base))).await
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, ClientError> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok());

@@ -328,3 +328,19 @@ fn styles_of(palette: &Palette, depth: Depth) -> [Style; STYLES] {
     }
     styles
 }
+
+/// A foreground as an image shows it on dark: the sixteen colours in their usual tones.
+pub(crate) fn svg_colour(colour: Option<Color>) -> String {
+    match colour {
+        Some(Color::Rgb(r, g, b)) => format!("#{r:02x}{g:02x}{b:02x}"),
+        Some(Color::Red | Color::LightRed) => "#e06c75".to_owned(),
+        Some(Color::Green | Color::LightGreen) => "#98c379".to_owned(),
+        Some(Color::Yellow | Color::LightYellow) => "#e5c07b".to_owned(),
+        Some(Color::Blue | Color::LightBlue) => "#61afef".to_owned(),
+        Some(Color::Magenta | Color::LightMagenta) => "#c678dd".to_owned(),
+        Some(Color::Cyan | Color::LightCyan) => "#56b6c2".to_owned(),
+        Some(Color::DarkGray) => "#6b7280".to_owned(),
+        Some(Color::White) => "#ffffff".to_owned(),
+        _ => "#d8dee9".to_owned(),
+    }
+}

@@ -1,0 +1,168 @@
+//! Range and comparison: typed in words, previewed while typing.
+
+use api::time;
+
+use super::line;
+use super::{Deed, Next, middle};
+use crate::event::{Key, Now};
+use crate::pane::{Frame, framed};
+use crate::scope::{Compare, Range, bucket_ns, length};
+use crate::theme::Role;
+use crate::widgets::Pen;
+use crate::widgets::input::Input;
+
+/// Ranges on one key each.
+const QUICK: [&str; 7] = ["5m", "15m", "1h", "6h", "24h", "7d", "all"];
+
+/// What is typed, and what it is compared with.
+#[derive(Debug)]
+pub(crate) struct TimePicker {
+    line: Input,
+    compare: Compare,
+    before: Range,
+}
+
+impl TimePicker {
+    pub(crate) fn new(range: Range, compare: Compare) -> TimePicker {
+        TimePicker { line: Input::default(), compare, before: range }
+    }
+
+    pub(super) fn key(&mut self, key: Key, now: Now) -> Next {
+        match key.to_string().as_str() {
+            "esc" => return Next::Close,
+            "tab" => self.turn_compare(1),
+            "backtab" => self.turn_compare(Compare::ALL.len() - 1),
+            "down" => self.quick(1),
+            "up" => self.quick(QUICK.len() - 1),
+            "enter" => {
+                if let Ok(range) = self.range(now) {
+                    return Next::Do(Deed::Scope(range, self.compare));
+                }
+            }
+            _ => {
+                line::take(&mut self.line, key);
+            }
+        }
+        Next::Stay
+    }
+
+    pub(super) fn paste(&mut self, text: &str) {
+        self.line.insert(text);
+    }
+
+    fn turn_compare(&mut self, by: usize) {
+        let at = Compare::ALL.iter().position(|one| *one == self.compare).unwrap_or(0);
+        self.compare = Compare::ALL[(at + by) % Compare::ALL.len()];
+    }
+
+    fn quick(&mut self, by: usize) {
+        let at = QUICK.iter().position(|text| *text == self.line.text());
+        let next = at.map_or(if by == 1 { 0 } else { QUICK.len() - 1 }, |at| (at + by) % QUICK.len());
+        self.line = Input::new(QUICK[next]);
+    }
+
+    /// The range typed; without any the one before.
+    fn range(&self, now: Now) -> Result<Range, String> {
+        match self.line.text().trim() {
+            "" => Ok(self.before),
+            text => read(text, now),
+        }
+    }
+
+    pub(super) fn draw(&self, now: Now, pen: &mut Pen<'_>) {
+        let area = middle(pen.area(), 66, 9);
+        let mut pen = pen.part(area.x, area.y, area.width, area.height);
+        pen.clear();
+        let (title, note) = ("Time range   UTC".to_owned(), "Esc".to_owned());
+        let mut pen = framed(&mut pen, &Frame { title, note, focused: true, is_old: false });
+        let width = pen.width();
+        pen.text(1, 0, 2, &"> ".into(), Role::Accent);
+        self.line.render(&mut pen.part(3, 0, width.saturating_sub(4), 1), None);
+        let (text, role) = match self.range(now) {
+            Ok(range) => (preview(range, now), Role::Text),
+            Err(error) => (error, Role::Error),
+        };
+        pen.text(1, 1, width, &format!("  = {text}").into(), role);
+        let quick = format!("  {}   down, up", QUICK.join(" "));
+        pen.text(1, 3, width, &quick.into(), Role::Dim);
+        let forms = "  14:00..14:30   2026-11-22T14:00Z..+30m   around 15:53 +-5m";
+        pen.text(1, 4, width, &forms.into(), Role::Dim);
+        self.draw_compare(&mut pen);
+    }
+
+    fn draw_compare(&self, pen: &mut Pen<'_>) {
+        let width = pen.width();
+        let mut x = 3 + pen.text(3, 5, width, &"compare with (Tab):".into(), Role::Dim) + 1;
+        for one in Compare::ALL {
+            let chosen = one == self.compare;
+            let (mark, role) = if chosen { ("(o) ", Role::Title) } else { ("( ) ", Role::Dim) };
+            if x + 24 > width {
+                x = 3;
+            }
+            let y = if x == 3 || one == Compare::DayBefore || one == Compare::WeekBefore { 6 } else { 5 };
+            x = if y == 6 && one == Compare::DayBefore { 3 } else { x };
+            x += pen.text(x, y, width, &format!("{mark}{}", one.title()).into(), role) + 2;
+        }
+    }
+}
+
+/// `2026-11-22 15:40:00 - 16:05:00   25m   bucket 15s`.
+fn preview(range: Range, now: Now) -> String {
+    let Some((from_ns, to_ns)) = range.fixed(now).both() else { return range.to_string() };
+    let spelled = Range::Between(from_ns, to_ns);
+    let bucket = length(bucket_ns(to_ns - from_ns, 100));
+    format!("{spelled}   {}   bucket {bucket}", length(to_ns - from_ns))
+}
+
+/// Reads a range: `15m`, `all`, `14:00..14:30`, `POINT..+30m`, `around POINT +-5m`.
+pub(crate) fn read(text: &str, now: Now) -> Result<Range, String> {
+    let text = text.trim();
+    if text == "all" {
+        return Ok(Range::All);
+    }
+    if let Some(rest) = text.strip_prefix("around ") {
+        return around(rest, now);
+    }
+    if let Some((from, to)) = text.split_once("..") {
+        return between(from.trim(), to.trim(), now);
+    }
+    let ns = nanoseconds(text)?;
+    if ns == 0 { Err("a range of no length".to_owned()) } else { Ok(Range::Last(ns)) }
+}
+
+fn around(text: &str, now: Now) -> Result<Range, String> {
+    let (at, by) = text.split_once("+-").ok_or("write `around 15:53 +-5m`")?;
+    let (at_ns, by_ns) = (point(at.trim(), now)?, nanoseconds(by.trim())?);
+    Ok(Range::Between(at_ns.saturating_sub(by_ns), at_ns.saturating_add(by_ns)))
+}
+
+fn between(from: &str, to: &str, now: Now) -> Result<Range, String> {
+    let from_ns = point(from, now)?;
+    let to_ns = match to.strip_prefix('+') {
+        _ if to.is_empty() => now.unix_ns,
+        Some(by) => from_ns.saturating_add(nanoseconds(by)?),
+        None => point(to, now)?,
+    };
+    if from_ns < to_ns {
+        Ok(Range::Between(from_ns, to_ns))
+    } else {
+        Err("the range ends before it begins".to_owned())
+    }
+}
+
+fn nanoseconds(text: &str) -> Result<i64, String> {
+    let length = time::duration(text).map_err(|error| error.to_string())?;
+    i64::try_from(length.as_nanos()).map_err(|_| format!("`{text}` is too long"))
+}
+
+/// A time of today (UTC), or whatever `api::time` reads.
+fn point(text: &str, now: Now) -> Result<i64, String> {
+    let is_clock = text.contains(':') && text.bytes().all(|b| b.is_ascii_digit() || b == b':');
+    if is_clock {
+        let clock = if text.len() <= 5 { format!("{text:0>5}:00") } else { format!("{text:0>8}") };
+        let today = time::format(now.unix_ns);
+        let day = today.get(..10).unwrap_or("1970-01-01");
+        return time::parse(&format!("{day}T{clock}Z"), now.unix_ns).map_err(|e| e.to_string());
+    }
+    time::parse(text, now.unix_ns).map_err(|error| error.to_string())
+}

@@ -1,0 +1,787 @@
+//! One trace: its waterfall, what is known of the span under the cursor, and its logs.
+
+use std::sync::Arc;
+
+use api::views::{LogRow, Trace as Question};
+use jiff::tz::TimeZone;
+use ratatui::layout::Rect;
+
+use super::{Cx, Grid, Look, Screen, Subject};
+use crate::action::{Action, Layer};
+use crate::format::{self, Clock};
+use crate::pane;
+use crate::request::Request;
+use crate::safe_text::SafeText;
+use crate::span_rows::{self, NO_ROW, Shown, SpanRows, flags};
+use crate::theme::Role;
+use crate::widgets::waterfall::{Bar, Field, Line, Waterfall, strip};
+use crate::widgets::{Mark, Pen, piece};
+use crate::window::List;
+
+mod detail;
+mod flames;
+mod model;
+#[cfg(test)]
+mod tests;
+
+use detail::{Fact, Part, facts};
+use flames::{Flames, Kind};
+pub(crate) use model::Model;
+use model::{Wanted, ns, plain};
+
+const TRACE: usize = 0;
+const TREE: usize = 0;
+const DETAIL: usize = 1;
+const LOGS: usize = 2;
+/// Rows of the first pane above its list: density strip, upper border, axis.
+const ABOVE: u16 = 2;
+
+/// The trace, what is folded, where the cursor stands.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    id: String,
+    /// Span to stand on, once it is there.
+    wanted: Option<String>,
+    rows: Option<SpanRows>,
+    pauses: Vec<(i64, i64)>,
+    list: List,
+    /// Frames in place of the waterfall.
+    flames: Option<Flames>,
+    /// The part of the trace that is seen; none: all.
+    zoom: Option<(i64, i64)>,
+    looked_for: String,
+    part: Part,
+    detail: List,
+    logs: List,
+    /// Logs of the trace, not of the span.
+    all_logs: bool,
+}
+
+/// The screen of a trace, with the cursor on a span or on the guilty one.
+pub(crate) fn open(id: &str, span: Option<&str>) -> Box<dyn Screen> {
+    Box::new(Trace {
+        id: id.to_owned(),
+        wanted: span.map(str::to_owned),
+        rows: None,
+        pauses: Vec::new(),
+        list: List::default(),
+        flames: None,
+        zoom: None,
+        looked_for: String::new(),
+        part: Part::default(),
+        detail: List::default(),
+        logs: List::default(),
+        all_logs: false,
+    })
+}
+
+impl Trace {
+    /// The span's row under the cursor.
+    fn row(&self) -> Option<u32> {
+        let rows = self.rows.as_ref()?;
+        rows.span(self.list.at(rows.len())?)
+    }
+
+    fn at(&self) -> usize {
+        self.rows.as_ref().and_then(|rows| self.list.at(rows.len())).unwrap_or(0)
+    }
+
+    /// Takes a new answer; the cursor stays on its span.
+    fn fill(&mut self, model: &Model, height: usize) {
+        let held = self.row().zip(self.rows.as_ref());
+        let held = held.map(|(row, rows)| rows.skeleton().span_id_hex(row as usize));
+        let wanted = self.wanted.take().or(held);
+        let wanted = wanted.and_then(|id| model.skeleton.row_of(&id));
+        let rows = SpanRows::new(Arc::clone(&model.skeleton), wanted);
+        let row = wanted.or_else(|| rows.guilty());
+        self.pauses = span_rows::pauses(&model.skeleton);
+        self.flames = None;
+        self.rows = Some(rows);
+        if let Some(row) = row {
+            self.stand_on(row, height);
+        }
+    }
+
+    /// Puts the cursor on a span, wherever it is hidden.
+    fn stand_on(&mut self, row: u32, height: usize) {
+        let Some(rows) = &mut self.rows else { return };
+        if let Some(at) = rows.show(row) {
+            let len = rows.len();
+            self.list.to(at, len, height);
+        }
+        self.moved();
+    }
+
+    /// What depends on the cursor's row begins anew.
+    fn moved(&mut self) {
+        self.detail.release();
+        if !self.all_logs {
+            self.logs.release();
+        }
+    }
+
+    /// Finds the next row for which something holds.
+    fn next(&mut self, forward: bool, height: usize, holds: impl Fn(usize) -> bool) -> bool {
+        let from = self.row().unwrap_or(0);
+        let found = self.rows.as_ref().and_then(|rows| {
+            rows.next_where(from, forward, |_, row| holds(row))
+        });
+        match found {
+            Some(row) => {
+                self.stand_on(row, height);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn act_on_tree(&mut self, action: Action, height: usize, cx: &mut Cx<'_>) -> bool {
+        let Some(rows) = &mut self.rows else { return false };
+        let (len, at) = (rows.len(), self.list.at(rows.len()).unwrap_or(0));
+        let row = rows.span(at);
+        match action {
+            Action::Open => match rows.is_folded(at) {
+                Some(folded) => rows.fold(at, !folded),
+                None => *cx.focus = DETAIL,
+            },
+            Action::Left => match rows.is_folded(at) {
+                Some(false) => rows.fold(at, true),
+                _ => self.to_parent(height),
+            },
+            Action::Right => match rows.is_folded(at) {
+                Some(true) => rows.fold(at, false),
+                Some(false) => self.list.to(at + 1, len, height),
+                None => {}
+            },
+            Action::UnfoldAll => self.keep_row(height, |rows| rows.fold_all(false)),
+            Action::FoldSiblings => {
+                self.keep_row(height, |rows| rows.set_grouping(!rows.is_grouping()));
+            }
+            Action::CriticalPath => {
+                self.keep_row(height, |rows| rows.set_path_only(!rows.is_path_only()));
+            }
+            Action::SlowestChild => {
+                if let Some(child) = row.and_then(|row| rows.slowest_child(row)) {
+                    self.stand_on(child, height);
+                }
+            }
+            Action::NextSibling | Action::PreviousSibling => {
+                let forward = action == Action::NextSibling;
+                if let Some(sibling) = row.and_then(|row| rows.sibling(row, forward)) {
+                    self.stand_on(sibling, height);
+                }
+            }
+            other if self.list.act(other, len, height) => self.moved(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn next_form(&mut self, model: &Model) {
+        let kind = match self.flames.as_ref().map(|flames| flames.kind) {
+            None => Some(Kind::ByTime),
+            Some(Kind::ByTime) => Some(Kind::LeftHeavy),
+            Some(Kind::LeftHeavy) => Some(Kind::Sandwich),
+            Some(Kind::Sandwich) => None,
+        };
+        let row = self.row().unwrap_or(0);
+        self.flames = kind.map(|kind| Flames::of(&model.skeleton, kind, row));
+    }
+
+    fn to_parent(&mut self, height: usize) {
+        let Some(rows) = &self.rows else { return };
+        let parent = self.row().map(|row| rows.skeleton().parent[row as usize]);
+        if let Some(parent) = parent.filter(|parent| *parent != NO_ROW) {
+            self.stand_on(parent, height);
+        }
+    }
+
+    /// Changes what is listed and keeps the cursor on its span, or on what hides it.
+    fn keep_row(&mut self, height: usize, change: impl FnOnce(&mut SpanRows)) {
+        let row = self.row();
+        let Some(rows) = &mut self.rows else { return };
+        change(rows);
+        let at = row.and_then(|row| rows.place(row)).unwrap_or(0);
+        self.list.to(at, rows.len(), height);
+    }
+
+    fn act_on_time(&mut self, action: Action, model: &Model) -> bool {
+        let whole = model.window_ns;
+        let (from, to) = self.zoom.unwrap_or(whole);
+        let length = (to - from).max(1);
+        let centre = self.row().map_or((from + to) / 2, |row| {
+            let s = &model.skeleton;
+            s.start_ns[row as usize] + s.duration_ns[row as usize] / 2
+        });
+        let next = match action {
+            Action::ZoomIn => (centre - length / 4, centre + length / 4),
+            Action::ZoomOut => (centre - length, centre + length),
+            Action::ZoomReset => whole,
+            Action::PanLeft => (from - length / 4, to - length / 4),
+            Action::PanRight => (from + length / 4, to + length / 4),
+            _ => return false,
+        };
+        self.zoom = within(next, whole);
+        true
+    }
+
+    fn act_on_detail(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
+        let height = cx.height(DETAIL);
+        let facts = self.facts_of(cx.get(TRACE));
+        if action == Action::NextView {
+            self.part = self.part.next();
+            self.detail.release();
+            return true;
+        }
+        if action == Action::Open {
+            let fact = self.detail.at(facts.len()).and_then(|at| facts.get(at));
+            if let Some((trace, span)) = fact.and_then(|fact| fact.link.clone()) {
+                cx.push(open(&trace, span.as_deref()), cx.scope.clone());
+            }
+            return true;
+        }
+        self.detail.act(action, facts.len(), height)
+    }
+
+    fn facts_of(&self, model: Option<&Model>) -> Vec<Fact> {
+        model.zip(self.row()).map_or_else(Vec::new, |(model, row)| facts(model, row, self.part))
+    }
+
+    fn span_id(&self) -> Option<String> {
+        let (row, rows) = (self.row()?, self.rows.as_ref()?);
+        let s = rows.skeleton();
+        let row = if s.is_span(row as usize) { row } else { s.parent[row as usize] };
+        (row != NO_ROW).then(|| s.span_id_hex(row as usize))
+    }
+
+    fn logs<'a>(&self, model: &'a Model) -> Vec<&'a LogRow> {
+        let span = if self.all_logs { None } else { self.span_id() };
+        match span {
+            Some(id) => {
+                model.answer.logs.iter().filter(|log| log.span_id.as_ref() == Some(&id)).collect()
+            }
+            None => model.logs(None).collect(),
+        }
+    }
+}
+
+/// A window no wider than the whole; none when it is the whole.
+fn within((from, to): (i64, i64), whole: (i64, i64)) -> Option<(i64, i64)> {
+    let length = (to - from).clamp(1_000, (whole.1 - whole.0).max(1_000));
+    let from = from.clamp(whole.0, (whole.1 - length).max(whole.0));
+    let next = (from, from + length);
+    (next.0 > whole.0 || next.1 < whole.1).then_some(next)
+}
+
+impl Screen for Trace {
+    fn layer(&self) -> Layer {
+        Layer::Trace
+    }
+
+    fn crumb(&self) -> String {
+        format!("trace {}", format::short_id(&self.id))
+    }
+
+    fn link(&self) -> String {
+        match self.span_id() {
+            Some(span) => format!("trace/{}?span={span}", self.id),
+            None => format!("trace/{}", self.id),
+        }
+    }
+
+    fn slots(&self) -> usize {
+        1
+    }
+
+    fn layout(&self, body: Rect) -> Vec<Rect> {
+        let wide = body.width >= 110 && body.height >= 24;
+        if !wide {
+            let lower = if body.height < 17 { 0 } else { (body.height / 3).min(14) };
+            let upper = Rect { height: body.height - lower, ..body };
+            let detail = Rect { y: body.y + upper.height, height: lower, ..body };
+            return vec![upper, detail, Rect::ZERO];
+        }
+        let logs = (body.height * 3 / 10).clamp(6, 18);
+        let side = (body.width * 7 / 20).clamp(40, 76);
+        let upper = Rect { height: body.height - logs, ..body };
+        let tree = Rect { width: body.width - side, ..upper };
+        let detail = Rect { x: tree.right(), width: side, ..upper };
+        vec![tree, detail, Rect { y: upper.bottom(), height: logs, ..body }]
+    }
+
+    fn load(&mut self, cx: &mut Cx<'_>) {
+        let question = Question { trace_id: Some(self.id.clone()) };
+        let options = api::views::Options { sql: Some(true), ..Default::default() };
+        cx.ask(TRACE, Request::view_into::<_, Model>(&question, &options));
+    }
+
+    fn told(&mut self, _slot: usize, cx: &mut Cx<'_>) {
+        let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
+        if let Some(model) = cx.get::<Model>(TRACE) {
+            self.fill(model, height);
+        }
+    }
+
+    fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
+        let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
+        let Some(model) = cx.share::<Model>(TRACE) else { return false };
+        match action {
+            Action::NextError | Action::PreviousError => {
+                let s = Arc::clone(&model.skeleton);
+                let forward = action == Action::NextError;
+                if !self.next(forward, height, |row| s.has(row, flags::ERROR)) {
+                    cx.say("no error in this trace");
+                }
+            }
+            Action::NextMatch | Action::PreviousMatch => {
+                let forward = action == Action::NextMatch;
+                self.next_match(forward, height, cx);
+            }
+            Action::LogScope => {
+                self.all_logs = !self.all_logs;
+                self.logs.release();
+            }
+            _ if self.act_on_time(action, &model) => {}
+            _ if *cx.focus == DETAIL && self.act_on_detail(action, cx) => {}
+            _ if *cx.focus == LOGS => {
+                let len = self.logs(&model).len();
+                return self.logs.act(action, len, cx.height(LOGS));
+            }
+            Action::NextView => self.next_form(&model),
+            _ if self.flames.is_some() => {
+                let row = self.row().unwrap_or(0);
+                let s = &model.skeleton;
+                let to = self.flames.as_ref().and_then(|flames| flames.act(s, row, action));
+                let Some(row) = to else { return false };
+                self.stand_on(row, height);
+            }
+            _ => return self.act_on_tree(action, height, cx),
+        }
+        true
+    }
+
+    fn find(&mut self, text: &str, cx: &mut Cx<'_>) -> bool {
+        self.looked_for = text.to_owned();
+        let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
+        if !text.is_empty() {
+            self.next_match(true, height, cx);
+        }
+        true
+    }
+
+    fn filters(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn filter_line(&self, _look: &Look<'_>) -> String {
+        self.looked_for.clone()
+    }
+
+    fn is_live(&self) -> bool {
+        false
+    }
+
+    fn click(&mut self, pane: usize, _x: u16, y: u16, cx: &mut Cx<'_>) -> bool {
+        let y = usize::from(y);
+        match pane {
+            TREE if self.flames.is_none() => {
+                let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
+                let len = self.rows.as_ref().map_or(0, SpanRows::len);
+                let Some(row) = y.checked_sub(usize::from(ABOVE)) else { return false };
+                let was_there = self.list.click(row, len, height);
+                self.moved();
+                was_there
+            }
+            DETAIL => {
+                let len = self.facts_of(cx.get(TRACE)).len();
+                self.detail.click(y, len, cx.height(DETAIL))
+            }
+            _ => false,
+        }
+    }
+
+    fn place_in_time(&self, look: &Look<'_>) -> Option<String> {
+        let model = look.get::<Model>(TRACE)?;
+        let clock = if look.theme.glyphs.unicode { Clock::DateMilli } else { Clock::Milli };
+        let start = format::moment(model.start_ns, &TimeZone::UTC, clock);
+        Some(format!("{}  {start}", format::duration_ns(model.duration_ns())))
+    }
+
+    fn facts(&self, look: &Look<'_>) -> Vec<String> {
+        let Some(model) = look.get::<Model>(TRACE) else { return Vec::new() };
+        let spans = model.answer.spans.len() as u64;
+        let mut facts = vec![
+            format!("{} spans", format::exact(spans)),
+            format!("{} svc", model.services),
+            format!("{} err", model.errors),
+            format!("{} logs", model.answer.logs.len()),
+        ];
+        if model.skeleton.duplicates > 0 {
+            facts.push(format!("{} duplicates", model.skeleton.duplicates));
+        }
+        facts
+    }
+
+    fn subject(&self, look: &Look<'_>) -> Subject {
+        let base = Subject { trace_id: Some(self.id.clone()), ..Subject::default() };
+        let Some((model, row)) = look.get::<Model>(TRACE).zip(self.row()) else { return base };
+        let Some(span) = model.span(row) else { return base };
+        let facts = self.facts_of(Some(model));
+        let fact = self.detail.at(facts.len()).and_then(|at| facts.get(at));
+        let fact = fact.filter(|_| look.focus == DETAIL);
+        let instance = ["service.instance.id", "k8s.pod.name", "host.name"];
+        let resource = span.resource.as_ref();
+        Subject {
+            service: Some(span.service_name.clone()),
+            operation: Some(span.name.clone()),
+            instance: instance.iter().find_map(|key| resource?.get(key).map(plain)),
+            span_id: Some(span.span_id.clone()),
+            at_ns: ns(&span.start_time),
+            term: match fact {
+                Some(fact) => fact.filter_key.clone().map(|key| (key, fact.value.clone())),
+                None => Some(("op".to_owned(), span.name.clone())),
+            },
+            cell: fact.map_or_else(|| span.name.clone(), |fact| fact.value.clone()),
+            json: serde_json::to_string_pretty(span).ok(),
+            ..base
+        }
+    }
+
+    fn grid(&self, look: &Look<'_>) -> Option<Grid> {
+        const COLUMNS: [&str; 8] =
+            ["span", "parent", "service", "name", "start", "duration", "self", "status"];
+        let model = look.get::<Model>(TRACE)?;
+        let number = |ns: Option<i64>| ns.map_or(String::new(), |ns| ns.to_string());
+        let rows = model.answer.spans.iter().map(|span| {
+            vec![
+                span.span_id.clone(),
+                span.parent_span_id.clone().unwrap_or_default(),
+                span.service_name.clone(),
+                span.name.clone(),
+                span.start_time.clone(),
+                span.duration_ns.to_string(),
+                number(span.self_ns),
+                span.status_code.clone().unwrap_or_default(),
+            ]
+        });
+        Some(Grid { columns: COLUMNS.map(str::to_owned).to_vec(), rows: rows.collect() })
+    }
+
+    fn draw(&self, pane: usize, pen: &mut Pen<'_>, look: &Look<'_>) {
+        match pane {
+            TREE => self.draw_tree(pen, look),
+            DETAIL => self.draw_detail(pen, look),
+            _ => self.draw_logs(pen, look),
+        }
+    }
+}
+
+impl Trace {
+    fn next_match(&mut self, forward: bool, height: usize, cx: &mut Cx<'_>) {
+        let wanted = Wanted::read(&self.looked_for);
+        if wanted.is_empty() {
+            return cx.say("/ says what to look for in this trace");
+        }
+        let Some(model) = cx.share::<Model>(TRACE) else { return };
+        let found = self.next(forward, height, |row| model.matches(row as u32, &wanted));
+        if !found {
+            let text = format!("nothing in this trace matches {}", self.looked_for);
+            cx.say(text);
+        }
+    }
+
+    fn draw_tree(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
+        let (width, height) = (pen.width(), pen.height());
+        if let Some(model) = look.get::<Model>(TRACE) {
+            self.draw_strip(&mut pen.part(0, 0, width, 1), model);
+        }
+        let mut pen = pen.part(0, 1, width, height.saturating_sub(1));
+        let (title, others) = match self.flames.as_ref().map(|flames| flames.kind) {
+            None => ("Waterfall", "v flame"),
+            Some(Kind::ByTime) => ("Flame, in order of time", "v left-heavy"),
+            Some(Kind::LeftHeavy) => ("Left-heavy, by own time", "v sandwich"),
+            Some(Kind::Sandwich) => ("Callers above, callees below", "v waterfall"),
+        };
+        let path_only = self.rows.as_ref().is_some_and(SpanRows::is_path_only);
+        let note = if path_only { "critical path only, P all" } else { others };
+        let mut pen = look.framed(&mut pen, (TREE, TRACE), title, note);
+        let Some((mut pen, model)) = look.data::<Model>(&mut pen, TRACE) else { return };
+        if model.skeleton.is_empty() {
+            let text = "its spans have not arrived, or are past their time; r asks again";
+            return pane::empty(&mut pen, &format!("no spans of trace {}", self.id), text);
+        }
+        match &self.flames {
+            None => self.draw_waterfall(&mut pen, model),
+            Some(flames) => flames.draw(&mut pen, model, self.zoom, self.row().unwrap_or(0)),
+        }
+    }
+
+    fn draw_strip(&self, pen: &mut Pen<'_>, model: &Model) {
+        let (from, to) = model.window_ns;
+        let columns = usize::from(pen.width().saturating_sub(2));
+        let counts = span_rows::density(&model.skeleton, from, to, columns);
+        let share = |ns: i64| (ns - from) as f64 / (to - from).max(1) as f64;
+        let seen = self.zoom.map_or(0.0..1.0, |(from, to)| share(from)..share(to));
+        strip(pen, &counts, seen);
+    }
+
+    fn draw_waterfall(&self, pen: &mut Pen<'_>, model: &Model) {
+        let Some(rows) = &self.rows else { return };
+        let width = pen.width();
+        let fields = fields(width);
+        let wanted = Wanted::read(&self.looked_for);
+        let lines = |at: usize| self.line(rows, model, at, &fields, &wanted);
+        let waterfall = Waterfall {
+            len: rows.len(),
+            first: self.list.window(rows.len(), usize::from(pen.height()) - 1).start,
+            cursor: self.list.at(rows.len()),
+            name_width: name_width(width),
+            fields: &fields,
+            window_ns: self.zoom.unwrap_or(model.window_ns),
+            zero_ns: model.window_ns.0,
+            pauses: if self.zoom.is_none() { &self.pauses } else { &[] },
+            head: "span",
+            lines: &lines,
+        };
+        waterfall.render(pen);
+        self.draw_below(pen, model, rows.len());
+    }
+
+    /// In the room below the last row: legend, shares of the path, the way of the error.
+    fn draw_below(&self, pen: &mut Pen<'_>, model: &Model, rows: usize) {
+        let used = rows as u16 + 2;
+        if rows > 2_000 || used + 4 > pen.height() {
+            return;
+        }
+        let width = pen.width().saturating_sub(2);
+        let path: Vec<String> = model
+            .path_shares()
+            .iter()
+            .filter(|(_, share)| *share >= 0.01)
+            .map(|(node, share)| format!("{node} {:.0}%", share * 100.0))
+            .collect();
+        let name = |row: &u32| {
+            let s = &model.skeleton;
+            format!("{} {}", s.service(*row as usize), s.name(*row as usize))
+        };
+        let errors: Vec<String> = model.error_path().iter().map(name).collect();
+        let mut y = used;
+        let legend = "█ on the critical path  ▓ off it  ░ waiting  ▒ async  ◆ event";
+        for (text, role) in [
+            (legend.to_owned(), Role::Dim),
+            (format!("critical path  {}", path.join(" > ")), Role::Text),
+            (format!("errors  {}", errors.join(" -> ")), Role::Error),
+        ] {
+            if text.starts_with("errors") && errors.is_empty() {
+                continue;
+            }
+            pen.text(1, y, width, &text.into(), role);
+            y += 1;
+        }
+    }
+
+    fn line(
+        &self,
+        rows: &SpanRows,
+        model: &Model,
+        at: usize,
+        fields: &[Field],
+        wanted: &[Wanted],
+    ) -> Line {
+        let Some(shown) = rows.shown(at) else { return Line::default() };
+        let (s, row) = (rows.skeleton(), rows.span(at).unwrap_or(0));
+        let i = row as usize;
+        let (name, service) = (SafeText::new(s.name(i)), SafeText::new(s.service(i)));
+        let is_match = model.matches(row, wanted);
+        let role = match () {
+            () if is_match => Role::Match,
+            () if s.has(i, flags::WAITING) => Role::Waiting,
+            () if s.has(i, flags::MISSING) => Role::Warn,
+            () => Role::Text,
+        };
+        let mut pieces = Vec::new();
+        if fields.is_empty() && !s.has(i, flags::WAITING) {
+            pieces.push(piece(&service, Role::Dim));
+            pieces.push(piece(" ", Role::Text));
+        }
+        pieces.push(piece(&name, role));
+        let mut duration_ns = s.duration_ns[i];
+        if let Shown::Group(group) = shown {
+            let group = rows.group(group);
+            let text = format!(
+                "  {}x p50 {} max {}",
+                group.members.len(),
+                format::duration_ns(group.p50_ns),
+                format::duration_ns(group.max_ns)
+            );
+            pieces.push(piece(text, Role::Accent));
+            duration_ns = group.sum_ns;
+        } else if s.has(i, flags::WAITING) {
+            pieces.push(piece(format!(" {}", format::duration_ns(duration_ns)), Role::Waiting));
+        }
+        if s.has(i, flags::CUT) {
+            pieces.push(piece("  circle of parents, cut here", Role::Warn));
+        }
+        let texts = [
+            piece(&service, Role::Dim),
+            piece(format::duration_ns(s.self_ns[i]), Role::Text),
+            piece(format::duration_ns(duration_ns), Role::Text),
+        ];
+        Line {
+            mark: mark(s, i),
+            depth: rows.depth(at),
+            folded: rows.is_folded(at),
+            name: pieces,
+            fields: texts.into_iter().take(fields.len()).collect(),
+            bars: self.bars(rows, model, shown, row),
+            events: events(model, row),
+        }
+    }
+
+    fn bars(&self, rows: &SpanRows, model: &Model, shown: Shown, row: u32) -> Vec<Bar> {
+        let s = rows.skeleton();
+        let bar = |row: u32| {
+            let i = row as usize;
+            let (fill, role) = match () {
+                () if s.has(i, flags::WAITING) => ('░', Role::Waiting),
+                () if s.has(i, flags::ASYNC) => ('▒', Role::Async),
+                () if model.is_on_path(row) => ('█', Role::Critical),
+                () => ('▓', Role::OffPath),
+            };
+            Bar { from_ns: s.start_ns[i], to_ns: s.end_ns(i), fill, role }
+        };
+        match shown {
+            // Many bars on one row: as many as a screen can tell apart.
+            Shown::Group(group) => rows.group(group).members.iter().take(500).map(|m| bar(*m)).collect(),
+            Shown::Span(_) if s.has(row as usize, flags::MISSING) => Vec::new(),
+            Shown::Span(_) => vec![bar(row)],
+        }
+    }
+
+    fn draw_detail(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
+        let model = look.get::<Model>(TRACE);
+        let span = model.zip(self.row()).and_then(|(model, row)| model.span(row));
+        let title = span.map_or("Span".to_owned(), |span| {
+            format!("{} {}  {}", span.service_name, span.name, format::duration_ns(span.duration_ns))
+        });
+        let note = format!("v {}", self.part.word());
+        let mut pen = look.framed(pen, (DETAIL, TRACE), &title, &note);
+        let facts = self.facts_of(model);
+        let height = usize::from(pen.height());
+        let at = self.detail.at(facts.len()).filter(|_| look.focus == DETAIL);
+        let wide = facts.iter().map(|fact| fact.key.chars().count()).max().unwrap_or(0);
+        let key_width = (wide as u16).min(pen.width() / 2);
+        let window = self.detail.window(facts.len(), height);
+        for (y, i) in (0..).zip(window) {
+            draw_fact(&mut pen, y, key_width, &facts[i]);
+            if at == Some(i) {
+                let width = pen.width();
+                pen.restyle(0, y, width, 1, pen.style(Role::Cursor));
+                pen.put(0, y, '▌', Role::Accent);
+            }
+        }
+    }
+
+    fn draw_logs(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
+        let Some(model) = look.get::<Model>(TRACE) else {
+            look.framed(pen, (LOGS, TRACE), "Logs", "");
+            return;
+        };
+        let logs = self.logs(model);
+        let whole = model.answer.logs.len();
+        let title = match self.all_logs {
+            true => format!("Logs  {whole} of the trace"),
+            false => format!("Logs  {} of this span (A: {whole} of the trace)", logs.len()),
+        };
+        let mut pen = look.framed(pen, (LOGS, TRACE), &title, "L opens");
+        if logs.is_empty() {
+            let text = if whole > 0 { "A shows those of the whole trace" } else { "" };
+            return pane::empty(&mut pen, "no log record carries this id", text);
+        }
+        let window = self.logs.window(logs.len(), usize::from(pen.height()));
+        let at = self.logs.at(logs.len()).filter(|_| look.focus == LOGS);
+        for (y, i) in (0..).zip(window) {
+            draw_log(&mut pen, y, logs[i], model.start_ns);
+            if at == Some(i) {
+                let width = pen.width();
+                pen.restyle(0, y, width, 1, pen.style(Role::Cursor));
+            }
+        }
+    }
+}
+
+fn draw_fact(pen: &mut Pen<'_>, y: u16, key_width: u16, fact: &Fact) {
+    let width = pen.width();
+    let role = if fact.value.is_empty() { fact.role } else { Role::Dim };
+    pen.text(1, y, key_width.max(if fact.value.is_empty() { width } else { 0 }), &SafeText::start_of(&fact.key, width.into()), role);
+    let x = if key_width == 0 { 1 } else { key_width + 3 };
+    let room = width.saturating_sub(x + 1);
+    pen.text(x, y, room, &SafeText::start_of(&fact.value, room.into()), fact.role);
+}
+
+/// `+0.661 W payment  pool wait exceeded`.
+fn draw_log(pen: &mut Pen<'_>, y: u16, log: &LogRow, start_ns: i64) {
+    let width = pen.width();
+    let offset = ns(&log.time).unwrap_or(start_ns) - start_ns;
+    let (letter, role) = severity(log.severity_number);
+    pen.right(1, y, 8, &format!("{:+.3}", offset as f64 / 1e9).into(), Role::Dim);
+    pen.put(10, y, letter, role);
+    pen.text(12, y, 14, &SafeText::start_of(&log.service_name, 14), Role::Dim);
+    let body = SafeText::start_of(log.body.as_deref().unwrap_or(""), width.into());
+    let text = if role == Role::Error { Role::Error } else { Role::Text };
+    pen.text(27, y, width.saturating_sub(28), &body, text);
+}
+
+/// The letter of a severity: `T D I W E F`.
+pub(crate) fn severity(number: Option<i64>) -> (char, Role) {
+    match number.unwrap_or(0) {
+        1..=4 => ('T', Role::Dim),
+        5..=8 => ('D', Role::Dim),
+        9..=12 => ('I', Role::Text),
+        13..=16 => ('W', Role::Warn),
+        17..=20 => ('E', Role::Error),
+        21..=24 => ('F', Role::Error),
+        _ => ('-', Role::Dim),
+    }
+}
+
+fn mark(s: &span_rows::Skeleton, row: usize) -> Mark {
+    match () {
+        () if s.has(row, flags::ORIGIN) => Mark::Origin,
+        () if s.has(row, flags::ERROR) => Mark::Error,
+        () if s.has(row, flags::ORPHAN | flags::MISSING) => Mark::Orphan,
+        () if s.has(row, flags::WAITING | flags::OPEN) => Mark::Waiting,
+        () if s.has(row, flags::ASYNC) => Mark::Async,
+        () => Mark::None,
+    }
+}
+
+fn events(model: &Model, row: u32) -> Vec<i64> {
+    if !model.skeleton.is_span(row as usize) {
+        return Vec::new();
+    }
+    let events = model.span(row).map_or(&[][..], |span| &span.events[..]);
+    let at = |text: &str| ns(text).map(|ns| ns - model.start_ns);
+    events.iter().take(100).filter_map(|event| at(&event.time)).collect()
+}
+
+/// Fields beside the name: none in a narrow pane, where the service stands in front of the name.
+fn fields(width: u16) -> Vec<Field> {
+    let field = |head: &str, width, right| Field { head: head.into(), width, right };
+    let mut fields = Vec::new();
+    if width >= 74 && width != 78 {
+        fields.push(field("service", 11, false));
+    }
+    if width >= 110 {
+        fields.push(field("self", 8, true));
+        fields.push(field("total", 8, true));
+    }
+    fields
+}
+
+fn name_width(width: u16) -> u16 {
+    match width {
+        ..74 | 78 => (width * 9 / 20).max(16),
+        _ => (width * 2 / 5).max(24),
+    }
+}
