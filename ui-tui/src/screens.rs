@@ -20,6 +20,7 @@ use crate::widgets::Pen;
 use crate::widgets::table::{self, Column};
 
 pub(crate) mod heat;
+pub(crate) mod logs;
 pub(crate) mod service;
 pub(crate) mod services;
 pub(crate) mod trace;
@@ -300,6 +301,7 @@ pub(crate) fn root(place: Place) -> Option<Box<dyn Screen>> {
     Some(match place {
         Place::Services => Box::new(services::Services::default()),
         Place::Traces => Box::new(traces::Traces::default()),
+        Place::Logs => logs::open(logs::Of::Scope),
         _ => return None,
     })
 }
@@ -310,8 +312,11 @@ pub(crate) fn pivot(
     subject: &Subject,
     scope: &Scope,
 ) -> Option<(Box<dyn Screen>, Scope)> {
-    let _ = subject;
-    root(place).map(|screen| (screen, scope.clone()))
+    let screen = match place {
+        Place::Logs => logs::open(logs::of_subject(subject)),
+        other => root(other)?,
+    };
+    Some((screen, scope.clone()))
 }
 
 /// What the answers of a view are built on, the first that there is.
