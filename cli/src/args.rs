@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bottlenecks, breakdown, causes, compare, correlate, doctor, errors, export, import, map,
-    services, sql, status, tail, trace,
+    bottlenecks, breakdown, causes, compare, correlate, demo, doctor, errors, export, import, map,
+    services, sql, status, tail, trace, tui,
 };
 use crate::config;
 use crate::failure::Failure;
@@ -25,7 +25,9 @@ const HTTP_DEFAULT: &str = "127.0.0.1:4319";
 #[derive(Debug, Parser)]
 #[command(name = "otlake", version, propagate_version = true, max_term_width = 100)]
 #[command(after_long_help = "Examples:
+  otlake demo                                      a shop with a fault to find, and the explorer
   otlake serve                                     start; prints where to send telemetry
+  otlake tui                                       explore it in the terminal
   otlake status                                    is my data arriving?
   otlake sql 'select count(*) from spans'          ask in SQL
   otlake tail --service checkout                   watch spans and logs come in
@@ -74,6 +76,10 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Receive telemetry, store it, answer questions
     Serve(Box<ServeArgs>),
+    /// Run a shop of services with a fault in it, and the explorer to find the fault
+    Demo(Box<demo::DemoArgs>),
+    /// Explore services, traces, logs and metrics in the terminal
+    Tui(tui::TuiArgs),
     /// Ask in SQL: one statement, a file, or a prompt
     Sql(sql::SqlArgs),
     /// Watch spans and logs come in

@@ -16,6 +16,7 @@ pub(crate) mod breakdown;
 pub(crate) mod causes;
 pub(crate) mod compare;
 pub(crate) mod correlate;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod errors;
 pub(crate) mod export;
@@ -27,16 +28,25 @@ pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod tail;
 pub(crate) mod trace;
+pub(crate) mod tui;
 pub(crate) mod verify;
 
 /// Runs the command and gives the exit code.
 pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
     let screen = Screen::detect(cli.color);
-    let level_default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let level_default = match &cli.command {
+        Command::Serve(_) => "info",
+        // The explorer draws where log lines would go.
+        Command::Tui(_) => "off",
+        Command::Demo(args) if args.takes_terminal() => "off",
+        _ => "warn",
+    };
     let level = cli.log.as_deref().unwrap_or(level_default);
     logging::start(cli.log_format, level, screen.color)?;
     match cli.command {
         Command::Serve(args) => serve::run(&args, screen),
+        Command::Demo(args) => demo::run(&args, screen),
+        Command::Tui(args) => runtime()?.block_on(tui::run(args)),
         Command::Sql(args) => runtime()?.block_on(sql::run(args, screen)),
         Command::Tail(args) => runtime()?.block_on(tail::run(args, screen)),
         Command::Trace(args) => runtime()?.block_on(trace::run(args, screen)),

@@ -6,14 +6,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use api::client::{self, Answer, Client, Format};
+use api::ask::{Ask, Call, Method};
+use api::client::{self, Answer, Client, ClientError, Format};
 use api::sql::{SqlAnswer, SqlRequest};
 use api::views::{Options, Question};
 use axum::Router;
 use axum::body::Body;
-use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::Request;
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{Method, Request};
 use query::Engine;
 use storage::Store;
 use tower::ServiceExt;
@@ -61,14 +62,7 @@ impl Source {
         request: &SqlRequest,
         format: Format,
     ) -> Result<Answer, Failure> {
-        let answer = match self {
-            Source::Server(client) => return Ok(client.sql_as(request, format).await?),
-            Source::Directory(directory) => {
-                let body = client::sql_body(request)?;
-                directory.call(Method::POST, &client::sql_path(format), body).await?
-            }
-        };
-        Ok(answer.checked().await?)
+        Ok(self.call(Call::sql(request, format)?).await?.checked().await?)
     }
 
     /// Asks one of the typed questions; the answer's bytes are still coming.
@@ -77,14 +71,7 @@ impl Source {
         question: &Q,
         options: &Options,
     ) -> Result<Answer, Failure> {
-        let path = question.path(options);
-        let answer = match self {
-            Source::Server(client) => client.get(&path).await?,
-            Source::Directory(directory) => {
-                directory.call(Method::GET, &path, Bytes::new()).await?
-            }
-        };
-        Ok(answer.checked().await?)
+        Ok(self.call(Call::view(question, options)).await?.checked().await?)
     }
 
     /// The server asked, if there is one.
@@ -92,6 +79,15 @@ impl Source {
         match self {
             Source::Server(client) => Some(client),
             Source::Directory(_) => None,
+        }
+    }
+}
+
+impl Ask for Source {
+    fn call(&self, call: Call) -> BoxFuture<'static, Result<Answer, ClientError>> {
+        match self {
+            Source::Server(client) => client.call(call),
+            Source::Directory(directory) => Box::pin(routed(directory.router.clone(), call)),
         }
     }
 }
@@ -127,24 +123,30 @@ impl Directory {
         let engine: Arc<Engine> = wiring::engine_to_read(store, spill.0.clone())?;
         Ok(Directory { router: wiring::router_to_read(engine), _spill: spill })
     }
+}
 
-    async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, Failure> {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, "localhost")
-            .header(CONTENT_TYPE, client::JSON)
-            .body(Body::from(body))
-            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        let response = match self.router.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
-        let retry_after_s =
-            response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-        let status = response.status().as_u16();
-        Ok(Answer::new(status, retry_after_s, client::body(response.into_body())))
-    }
+/// A call without a socket.
+async fn routed(router: Router, call: Call) -> Result<Answer, ClientError> {
+    let method = match call.method {
+        Method::Get => http::Method::GET,
+        Method::Post => http::Method::POST,
+        Method::Delete => http::Method::DELETE,
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(call.path)
+        .header(HOST, "localhost")
+        .header(CONTENT_TYPE, client::JSON)
+        .body(Body::from(call.body))
+        .map_err(|error| ClientError::Garbled(error.to_string()))?;
+    let response = match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let retry_after_s =
+        response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
+    let status = response.status().as_u16();
+    Ok(Answer::new(status, retry_after_s, client::body(response.into_body())))
 }
 
 /// A directory of our own for sorts that do not fit into memory.

@@ -27,11 +27,8 @@ fn endpoints_tell_the_truth() {
 }
 
 fn services_and_operations(filled: &Filled) {
-    let services = filled.ask(Services {
-        from: filled.from(),
-        to: filled.to(),
-        ..Services::default()
-    });
+    let services =
+        filled.ask(Services { from: filled.from(), to: filled.to(), ..Services::default() });
     assert_eq!(services.range, TimeRange { from: filled.from(), to: filled.to() });
     assert!(services.basis.sql[0].starts_with("SELECT service_name"), "{:?}", services.basis.sql);
     assert_eq!(services.basis.stats.rows, services.rows.len() as u64);
