@@ -41,7 +41,7 @@ use crate::table::{ScanContext, SnapshotTable};
 pub(crate) use exec::TraceExec;
 pub(crate) use findings::Finding;
 pub(crate) use range::{TRACE_NS_MAX, TraceRange, now_ns, root_start};
-pub(crate) use split::is_nth_trace;
+pub(crate) use split::{is_nth_trace, mixed};
 use window::Lesson;
 
 /// What a plan node gives for each trace.

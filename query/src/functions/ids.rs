@@ -1,10 +1,11 @@
-//! `hex(id)` and `unhex(text)`: ids as people see them, and back.
+//! `hex(id)` and `unhex(text)`: ids as people see them, and back. `id_hash(id)`: an id as a number, to
+//! count distinct ones cheaply.
 
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
 use arrow_array::builder::{BinaryBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, Int64Array};
 use arrow_schema::DataType;
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
@@ -12,9 +13,12 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use crate::traces::mixed;
+
 pub(super) fn scalar() -> Vec<Arc<ScalarUDF>> {
     let signature = Signature::user_defined(Volatility::Immutable);
-    vec![hex(), Arc::new(Unhex { signature }.into())]
+    let hash = IdHash { signature: signature.clone() };
+    vec![hex(), Arc::new(Unhex { signature }.into()), Arc::new(hash.into())]
 }
 
 pub(super) fn hex() -> Arc<ScalarUDF> {
@@ -63,6 +67,47 @@ fn hex_all<'a>(values: impl Iterator<Item = Option<&'a [u8]>>) -> ArrayRef {
         out.append_option(value.map(schemas::ids::hex));
     }
     Arc::new(out.finish())
+}
+
+/// A set of numbers takes a tenth of the memory of a set of ids. Two of a billion ids have the same
+/// number with a chance of 3 %.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct IdHash {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for IdHash {
+    fn name(&self) -> &str {
+        "id_hash"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Int64)
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        match given {
+            [id @ DataType::FixedSizeBinary(_)] => Ok(vec![id.clone()]),
+            _ => plan_err!("id_hash takes one trace id or span id"),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        each(args, |array| {
+            let ids = array.as_fixed_size_binary().iter();
+            let numbers = ids.map(|id| id.map(|id| mixed(number(id)) as i64));
+            Ok(Arc::new(numbers.collect::<Int64Array>()))
+        })
+    }
+}
+
+/// The bytes of an id as one number.
+fn number(id: &[u8]) -> u128 {
+    id.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

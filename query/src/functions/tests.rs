@@ -82,6 +82,9 @@ async fn epochs_and_ids() {
     check("SELECT epoch_ns(NULL)", "").await;
     check("SELECT hex(x'00FFab'), hex(NULL), hex(unhex('0aFF'))", "00ffab,,0aff").await;
     check("SELECT hex(arrow_cast(x'0102', 'FixedSizeBinary(2)'))", "0102").await;
+    let ids = "(VALUES (x'01'), (x'02'), (x'01'), (NULL)) AS t(id)";
+    let hashes = "id_hash(arrow_cast(id, 'FixedSizeBinary(1)'))";
+    check(&format!("SELECT count(DISTINCT {hashes}), count({hashes}) FROM {ids}"), "2,3").await;
     check("SELECT unhex('0g')", "failed: '0g' is not an even number of hex digits").await;
     check("SELECT unhex('abc')", "failed: 'abc' is not an even number of hex digits").await;
 }

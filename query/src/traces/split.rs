@@ -122,7 +122,7 @@ fn ids(column: &ArrayRef) -> Result<impl Iterator<Item = u128> + '_> {
 }
 
 /// Ids may count up, so both halves are mixed into all bits.
-pub(super) fn mixed(trace_id: u128) -> u64 {
+pub(crate) fn mixed(trace_id: u128) -> u64 {
     let folded = (trace_id as u64) ^ ((trace_id >> 64) as u64).rotate_left(29);
     let once = (folded ^ (folded >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     once ^ (once >> 29)

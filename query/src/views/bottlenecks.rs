@@ -81,7 +81,7 @@ fn patterns(range: &Range) -> String {
         "SELECT rule AS family, concat(service_name, ' ', name) AS subject, \
          CASE rule WHEN 'n_plus_one' THEN concat(coalesce(peer, ''), ' ', call_name) ELSE '' END AS peer, \
          '' AS kind, count(*) AS n1, sum(calls) AS n2, sum(saving_ns) AS n3, \
-         count(DISTINCT trace_id) AS n4, 0 AS n5, 0 AS n6, sample(trace_id, saving_ns) AS sample, \
+         count(DISTINCT id_hash(trace_id)) AS n4, 0 AS n5, 0 AS n6, sample(trace_id, saving_ns) AS sample, \
          exemplars(trace_id, saving_ns, FALSE)[1] AS trace \
          FROM call_patterns WHERE {} GROUP BY 1, 2, 3",
         range.of_roots()
@@ -95,7 +95,7 @@ fn edges(range: &Range) -> String {
         "SELECT 'edge' AS family, edge_source AS subject, edge_target AS peer, edge_target_kind AS kind, \
          count(*) AS n1, count(*) FILTER (WHERE is_retry) AS n2, \
          count(*) FILTER (WHERE edge_client_error) AS n3, sum(coalesce(edge_client_ns, 0)) AS n4, \
-         sum(coalesce(edge_gap_ns, 0)) AS n5, count(DISTINCT trace_id) AS n6, \
+         sum(coalesce(edge_gap_ns, 0)) AS n5, count(DISTINCT id_hash(trace_id)) AS n6, \
          sample(trace_id, CASE WHEN error_role = 'timeout_origin' THEN duration_ns END) AS sample, \
          exemplars(trace_id, edge_client_ns, edge_client_error)[1] AS trace \
          FROM spans WHERE edge_kind IN ('call', 'db', 'external') AND {roots} GROUP BY 2, 3, 4 \
