@@ -316,8 +316,8 @@ impl Builder {
     /// A layer of services that call the layers below, the next one most.
     fn layer(&mut self, services: usize, kind: &str, below: &mut [Layer]) -> Layer {
         let (mut endpoints, mut uncalled) = (Vec::new(), Vec::new());
-        for nth in 0..services {
-            let service = self.service(kind, nth);
+        for _ in 0..services {
+            let service = self.service(kind);
             let offered = self.random.between(1, 4);
             uncalled.push(self.endpoints.len());
             for number in 0..offered {
@@ -328,9 +328,9 @@ impl Builder {
         Layer { endpoints, popularity, uncalled }
     }
 
-    fn service(&mut self, kind: &str, nth: usize) -> u32 {
+    fn service(&mut self, kind: &str) -> u32 {
         let number = self.catalog.services.len();
-        let name = format!("{kind}-{nth:03}");
+        let name = format!("{kind}-{number:03}");
         let port = 10_000 + number as u16;
         let service = self.catalog.service(&name, port);
         let domain = match self.shape.domains {
