@@ -12,6 +12,8 @@ pub mod roles;
 pub mod run;
 pub mod scenarios;
 pub mod telemetry;
+#[cfg(test)]
+mod test_collector;
 pub mod topology;
 pub mod truth;
 pub mod wire;

@@ -17,9 +17,10 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use http::StatusCode;
 use opentelemetry::trace::FutureExt;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
 use super::{Instance, audit, cache, read, with_baggage};
+use crate::db::Database;
 use crate::telemetry::names::own;
 use crate::telemetry::set_own;
 use crate::topology::Role;
@@ -35,13 +36,16 @@ struct Orders {
     store: Store,
     /// Told when something is in the outbox.
     posted: Arc<Notify>,
+    /// The database of user-service, which this service should leave alone.
+    users: Arc<OnceCell<Database>>,
 }
 
 type Answered = Result<Response, Fault>;
 
 pub(super) async fn router(instance: &Arc<Instance>) -> anyhow::Result<Router> {
     let store = Store::open(instance).await?;
-    let orders = Orders { instance: instance.clone(), store, posted: Arc::default() };
+    let (posted, users) = (Arc::default(), Arc::default());
+    let orders = Orders { instance: instance.clone(), store, posted, users };
     tokio::spawn(outbox::relay(orders.clone()));
     tokio::spawn(bus::consume(instance.clone(), "stock", orders.clone(), hear_stock));
     let routes = Router::new()

@@ -43,6 +43,7 @@ const SCHEMA: &str = "
         at_ms INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS applied (one INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);
     INSERT OR IGNORE INTO applied VALUES (1, 0);";
+const PRIMARY: &str = "primary";
 const REPLICA_ADDRESSES: [&str; REPLICAS] = ["replica-1", "replica-2"];
 const SCOPES: [&str; 5] =
     ["inventory:read", "users:read", "users:write", "orders:read", "orders:write"];
@@ -76,18 +77,10 @@ pub(super) async fn router(instance: &Arc<Instance>) -> anyhow::Result<Router> {
 
 impl Users {
     async fn open(instance: Arc<Instance>) -> Result<Users, DbError> {
-        let open = async |address: &'static str| {
-            let mut files = Files::one(&instance.folder, "users", CONNECTIONS_MAX);
-            files.main = instance.folder.join(format!("users-{address}.sqlite"));
-            files.address = Some(address);
-            let (telemetry, knobs) = (&instance.telemetry, &instance.knobs);
-            let schema = format!("{SCHEMA}{}", seed_users());
-            Database::open(files, telemetry, knobs, &schema).await
-        };
-        let primary = open("primary").await?;
+        let primary = open(&instance, PRIMARY).await?;
         let mut replicas = Vec::new();
         for address in REPLICA_ADDRESSES {
-            replicas.push(open(address).await?);
+            replicas.push(open(&instance, address).await?);
         }
         let written =
             Cache::builder().max_capacity(WRITES_REMEMBERED).time_to_live(WRITES_TTL).build();
@@ -159,6 +152,20 @@ impl Users {
         transaction.execute("UPDATE applied", done).await?;
         transaction.commit().await
     }
+}
+
+/// Opens the primary or a replica.
+async fn open(instance: &Instance, address: &'static str) -> Result<Database, DbError> {
+    let mut files = Files::one(&instance.folder, "users", CONNECTIONS_MAX);
+    files.main = instance.folder.join(format!("users-{address}.sqlite"));
+    files.address = Some(address);
+    let schema = format!("{SCHEMA}{}", seed_users());
+    Database::open(files, &instance.telemetry, &instance.knobs, &schema).await
+}
+
+/// The primary as another service opens it that should not.
+pub(super) async fn open_primary(instance: &Instance) -> Result<Database, DbError> {
+    open(instance, PRIMARY).await
 }
 
 /// Customers that are there from the start, the same in every file.

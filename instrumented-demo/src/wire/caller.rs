@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method};
 use opentelemetry::trace::{SpanKind, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use prost::Message;
@@ -25,6 +25,9 @@ use crate::resilience::{
 use crate::telemetry::names::{self, metrics, own};
 use crate::telemetry::{Telemetry, event};
 use crate::topology::Role;
+
+/// The context of work that nobody wants to see: its flag says that it is not sampled.
+const UNSAMPLED: &str = "00-00000000000000000000000000000001-0000000000000001-00";
 
 /// What a caller is made of.
 #[derive(Clone, Debug)]
@@ -218,9 +221,11 @@ impl Caller {
         Ok(Answer { status: incoming.status, body: incoming.body })
     }
 
-    /// Sends a request of which nothing is recorded, to an address.
+    /// Sends a request of which nothing is recorded, neither here nor there, to an address.
     pub async fn ask_quietly(&self, ask: Ask, address: SocketAddr) -> Result<Answer, WireError> {
-        let request = http_attempt::plain(&ask.outgoing, address);
+        let mut request = http_attempt::plain(&ask.outgoing, address);
+        let unsampled = HeaderValue::from_static(UNSAMPLED);
+        request.headers_mut().insert("traceparent", unsampled);
         let sent = http_attempt::send(&self.http, request);
         let limit = Duration::from_secs(1);
         let sent = tokio::time::timeout(limit, sent).await;
