@@ -130,7 +130,9 @@ async fn view_order(State(gateway): Shared, Path(id): Path<String>) -> Answered 
             answer => return answer.map(pass),
         }
     }
-    let ask = Ask::get(Role::Order, "/orders/{id}", format!("/orders/{id}"));
+    let customer = facts().known().0.unwrap_or_default();
+    let path = format!("/orders/{id}?customerId={customer}");
+    let ask = Ask::get(Role::Order, "/orders/{id}", path);
     let answer = gateway.caller.ask(ask).await?;
     let order: Order = answer.json()?;
     facts().set_user(&order.customer_id);
@@ -141,7 +143,7 @@ async fn pay(State(gateway): Shared, Path(id): Path<String>) -> Answered {
     facts().set_order(&id);
     let who = facts().known().0.unwrap_or_default();
     audit!(who.as_str(), "pay order", "allowed");
-    let path = format!("/orders/{id}/payment");
+    let path = format!("/orders/{id}/payment?customerId={who}");
     let ask = Ask::post(Role::Order, "/orders/{id}/payment", path, &serde_json::json!({}));
     let ask = ask.idempotent();
     gateway.caller.ask(ask).await.map(pass)

@@ -73,9 +73,14 @@ async fn place(State(orders): State<Orders>, body: Bytes) -> Answered {
     Ok(json(StatusCode::CREATED, &order))
 }
 
-async fn find(State(orders): State<Orders>, Path(id): Path<String>) -> Answered {
+async fn find(
+    State(orders): State<Orders>,
+    Path(id): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Answered {
     facts().set_order(&id);
-    Ok(json(StatusCode::OK, &orders.known(&id).await?))
+    let customer = query.get("customerId").map(String::as_str);
+    Ok(json(StatusCode::OK, &orders.known(&id, customer).await?))
 }
 
 async fn list(
@@ -88,9 +93,13 @@ async fn list(
 }
 
 /// The receipt of an order. It was charged when it was placed, so this is for asking again.
-async fn pay(State(orders): State<Orders>, Path(id): Path<String>) -> Answered {
+async fn pay(
+    State(orders): State<Orders>,
+    Path(id): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Answered {
     facts().set_order(&id);
-    let order = orders.known(&id).await?;
+    let order = orders.known(&id, query.get("customerId").map(String::as_str)).await?;
     if order.status == "cancelled" {
         return Err(Fault::conflict("order_cancelled", "the order was cancelled"));
     }
@@ -103,14 +112,17 @@ async fn pay(State(orders): State<Orders>, Path(id): Path<String>) -> Answered {
 }
 
 impl Orders {
-    /// An order from the cache or its shard.
-    async fn known(&self, id: &str) -> Result<Order, Fault> {
+    /// An order from the cache or its shard; whose it is says which shard that is.
+    async fn known(&self, id: &str, customer: Option<&str>) -> Result<Order, Fault> {
         let key = format!("order:{id}");
         let cached = cache::get(&self.instance, &key).await;
         let order = match cached.and_then(|text| serde_json::from_str::<Order>(&text).ok()) {
             Some(order) => order,
             None => {
-                let found = self.store.find(id).await?;
+                let found = match customer {
+                    Some(customer) => self.store.find_of(customer, id).await?,
+                    None => self.store.find(id).await?,
+                };
                 found.ok_or_else(|| Fault::not_found(format!("there is no order {id}")))?
             }
         };

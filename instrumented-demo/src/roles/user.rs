@@ -15,6 +15,7 @@ use http::StatusCode;
 use moka::sync::Cache;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use tokio::sync::Notify;
 
 use super::{Instance, audit, now_ms, read};
 use crate::db::{Connection, Database, DbError, Files};
@@ -24,7 +25,7 @@ use crate::wire::{Fault, facts, json};
 
 const CONNECTIONS_MAX: u32 = 10;
 /// How often replicas look for changes, and how many they take at once.
-const FOLLOW_EVERY: Duration = Duration::from_millis(100);
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 const CHANGES_MAX: i64 = 500;
 /// How long a reader waits for a replica to have what was just written here, and how often.
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(25);
@@ -53,6 +54,8 @@ struct Users {
     replicas: Arc<Vec<Database>>,
     /// Versions written by this instance, by customer.
     written: Cache<String, i64>,
+    /// Told when there is something to follow.
+    changed: Arc<Notify>,
 }
 
 pub(super) async fn router(instance: &Arc<Instance>) -> anyhow::Result<Router> {
@@ -88,7 +91,8 @@ impl Users {
         }
         let written =
             Cache::builder().max_capacity(WRITES_REMEMBERED).time_to_live(WRITES_TTL).build();
-        Ok(Users { instance, primary, replicas: Arc::new(replicas), written })
+        let (replicas, changed) = (Arc::new(replicas), Arc::default());
+        Ok(Users { instance, primary, replicas, written, changed })
     }
 
     /// A replica, in turn.
@@ -116,7 +120,8 @@ impl Users {
     /// Replicas follow the primary, each as far behind as its knob says.
     async fn follow(self) {
         loop {
-            tokio::time::sleep(FOLLOW_EVERY).await;
+            // Told or not: looks at the latest after a while.
+            let _ = tokio::time::timeout(FOLLOW_EVERY, self.changed.notified()).await;
             for number in 0..self.replicas.len() {
                 // What fails is tried again at the next turn.
                 let _ = self.follow_one(number).await;
@@ -219,20 +224,19 @@ async fn fill_cart(
     let mut transaction = primary.begin().await?;
     let update = sqlx::query(
         "UPDATE users SET cart_items = cart_items + ?, version = version + 1 WHERE id = ?
-         RETURNING cart_items, version",
+         RETURNING id, name, region, cart_items, version",
     );
     let update = update.bind(i64::from(item.quantity)).bind(id.clone());
     let row = transaction.fetch_optional("UPDATE users", update).await?;
     let row = row.ok_or_else(|| missing(&id))?;
-    let (items, version): (i64, i64) = (row.get(0), row.get(1));
+    let (user, version) = (user(&row), row.get::<i64, _>("version"));
     let change =
         sqlx::query("INSERT INTO changes (id, cart_items, version, at_ms) VALUES (?, ?, ?, ?)");
-    let change = change.bind(id.clone()).bind(items).bind(version).bind(now_ms());
+    let change = change.bind(id.clone()).bind(user.cart_items).bind(version).bind(now_ms());
     transaction.execute("INSERT changes", change).await?;
     transaction.commit().await?;
     users.written.insert(id.clone(), version);
     audit!(id.as_str(), "fill cart", "done");
-    drop(primary);
-    let user = users.find(&id).await?.ok_or_else(|| missing(&id))?;
+    users.changed.notify_one();
     Ok(json(StatusCode::OK, &user))
 }
