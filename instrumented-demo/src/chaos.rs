@@ -26,6 +26,7 @@
 mod cron;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod yaml;
 
 use std::time::Duration;
@@ -39,6 +40,7 @@ use crate::faults::{Act, Effect, Fleet, Knob, Leak};
 use crate::proxy::Conditions;
 
 pub use cron::{Cron, CronError};
+pub use watch::Clock;
 pub use yaml::ChaosError;
 
 /// What `terminateInstance` lets pass before the instance is back.

@@ -4,12 +4,14 @@
 //! slow, an instance is gone. The [`Driver`] turns them into [`Command`]s when their time comes, and
 //! a [`World`] obeys. What happened is written down by [`Script::record`], and told to nobody else.
 
+mod case;
 mod driver;
 mod effect;
 mod knobs;
 mod script;
 mod strain;
 
+pub use case::{Case, Played};
 pub use driver::{Command, Driver, Outcome, World, drive};
 pub use effect::{Act, Effect, Fleet, Member, Phases};
 pub use knobs::{

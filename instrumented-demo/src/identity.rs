@@ -1,9 +1,11 @@
 //! Who is who: certificates between services, tokens of clients, keys of partners, and the names of
 //! secrets that never reach telemetry.
 
+mod connect;
 mod tls;
 mod token;
 
+pub use connect::{Connector, Listener, Stream};
 pub use tls::{Authority, Papers, TlsError};
 pub use token::{ApiKeys, Claims, Issuer, Refusal, TokenError};
 

@@ -21,7 +21,7 @@ const CART_ITEMS_MAX: usize = 5;
 const PARTNER_PERCENT: u32 = 2;
 
 /// Regions and how many of a hundred customers are there.
-const REGIONS: [(&str, u32); 3] = [("eu-west", 50), ("us-east", 35), ("ap-south", 15)];
+const REGIONS: [(&str, u32); 3] = [("eu", 50), ("us", 35), ("ap", 15)];
 /// Versions of the app and how many of a hundred customers have them.
 const APP_VERSIONS: [(&str, u32); 2] = [("5.1.0", 80), ("5.2.0", 20)];
 

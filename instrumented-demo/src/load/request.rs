@@ -54,7 +54,7 @@ fn parts(planned: &Planned, order_id: Option<&str>) -> (Method, String, Option<V
             (Method::POST, format!("/api/users/{user}/cart"), items.into_iter().next())
         }
         (Step::Order, _) => {
-            let body = json!({ "customerId": user, "items": items });
+            let body = json!({ "customerId": user, "region": planned.region, "items": items });
             (Method::POST, "/api/orders".to_owned(), Some(body))
         }
         (Step::Pay, Some(id)) => {

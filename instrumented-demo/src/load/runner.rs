@@ -23,6 +23,8 @@ use super::{Planned, Report, Step};
 
 /// Sessions whose order and token are remembered; the oldest are forgotten first.
 const MEMORIES_MAX: usize = 1_024;
+/// The key of a partner that the gateway knows.
+const PARTNER_KEY: &str = "pk-demo-7f3a91";
 /// More of an answer is not read.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -45,7 +47,7 @@ impl Customers {
     /// Customers of this gateway.
     pub fn of(gateway: SocketAddr) -> Customers {
         let patience = Duration::from_secs(10);
-        Customers { gateway, api_key: String::new(), patience, in_flight_max: 512 }
+        Customers { gateway, api_key: PARTNER_KEY.to_owned(), patience, in_flight_max: 512 }
     }
 }
 
@@ -142,7 +144,7 @@ impl Memories {
 
     fn learn(&mut self, planned: &Planned, body: &[u8]) {
         let key = match planned.step {
-            Step::Login => "token",
+            Step::Login => "accessToken",
             Step::Order => "orderId",
             _ => return,
         };

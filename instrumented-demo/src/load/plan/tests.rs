@@ -23,7 +23,7 @@ fn hash(plan: impl Iterator<Item = Planned>) -> u64 {
 #[test]
 fn unit_the_same_seed_makes_the_same_list() {
     let of = |seed| hash(Plan::new(Options { seed, ..Options::default() }).take(10_000));
-    assert_eq!(format!("{:016x}", of(1)), "c639b71cf9a3bcf0");
+    assert_eq!(format!("{:016x}", of(1)), "8184bd46ded7b26e");
     assert_ne!(of(1), of(2));
 }
 
@@ -99,7 +99,7 @@ fn unit_popular_items_and_tenants_lead() {
     assert!(items[&1] > 5 * items[&10]);
     assert!(tenants[&1] > 2 * tenants[&3]);
     assert_eq!(tenants.len(), 20);
-    for region in ["eu-west", "us-east", "ap-south"] {
+    for region in ["eu", "us", "ap"] {
         assert!(all.iter().any(|planned| planned.region == region));
     }
 }

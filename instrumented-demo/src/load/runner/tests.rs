@@ -24,7 +24,7 @@ fn planned(at_ms: u64, step: Step) -> Planned {
         step,
         user: 7,
         tenant: 7,
-        region: "eu-west",
+        region: "eu",
         app_version: "5.1.0",
         items: vec![Item { item: 3, quantity: 2 }],
     }
@@ -64,7 +64,7 @@ async fn line(request: Request) -> String {
 
 fn answer(line: &str) -> Response {
     if line.starts_with("POST /api/users/login") {
-        return r#"{"token":"t1"}"#.into_response();
+        return r#"{"accessToken":"t1"}"#.into_response();
     }
     if line.starts_with("POST /api/orders ") {
         return (StatusCode::CREATED, r#"{"orderId":"o-9"}"#).into_response();
@@ -96,7 +96,7 @@ async fn integration_a_session_remembers_its_token_and_its_order() {
         ),
         (
             Step::Order,
-            r#"POST /api/orders u7 Bearer t1 session.id=s1 {"customerId":"u7","items":[{"quantity":2,"sku":"sku-3"}]}"#,
+            r#"POST /api/orders u7 Bearer t1 session.id=s1 {"customerId":"u7","items":[{"quantity":2,"sku":"sku-3"}],"region":"eu"}"#,
         ),
         (Step::Pay, r#"POST /api/orders/o-9/payment u7 Bearer t1 session.id=s1 {"method":"card"}"#),
         (Step::LookUp, "GET /api/orders/o-9 u7 Bearer t1 session.id=s1"),
