@@ -11,15 +11,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
-use axum::response::Response;
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header};
 use opentelemetry::trace::FutureExt;
 use tokio::sync::{Notify, OnceCell};
 
-use super::{Instance, audit, cache, read, with_baggage};
+use super::{Instance, ORDERS_SCOPE, audit, cache, issuer, now_s, read, with_baggage};
 use crate::db::Database;
 use crate::telemetry::names::own;
 use crate::telemetry::set_own;
@@ -53,7 +54,22 @@ pub(super) async fn router(instance: &Arc<Instance>) -> anyhow::Result<Router> {
         .route("/orders/{id}", get(find))
         .route("/orders/{id}/payment", post(pay))
         .with_state(orders);
-    Ok(instance.traced(routes))
+    Ok(instance.traced(routes.layer(from_fn(authorize))))
+}
+
+/// Lets those in who show a token for orders.
+async fn authorize(request: Request, next: Next) -> Response {
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = shown.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
+    let refuse = |error_type, message: String| {
+        audit!("unknown", "use orders", "refused");
+        Fault::new(StatusCode::UNAUTHORIZED, error_type, message).into_response()
+    };
+    match issuer().verify(token, now_s()) {
+        Ok(claims) if claims.allow(ORDERS_SCOPE) => next.run(request).await,
+        Ok(_) => refuse("scope_missing", format!("{ORDERS_SCOPE} is needed")),
+        Err(error) => refuse(error.name(), error.to_string()),
+    }
 }
 
 /// The saga that an order is; it joins the traces that belong to it.

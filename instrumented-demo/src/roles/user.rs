@@ -17,10 +17,10 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use tokio::sync::Notify;
 
-use super::{Instance, audit, now_ms, read};
+use super::{Instance, audit, issuer, now_ms, now_s, read};
 use crate::db::{Connection, Database, DbError, Files};
 use crate::topology::{REPLICAS, USERS};
-use crate::wire::bodies::{Item, Login, Session, Token, User};
+use crate::wire::bodies::{Item, Login, Session, Token, TokenRequest, User};
 use crate::wire::{Fault, facts, json};
 
 const CONNECTIONS_MAX: u32 = 10;
@@ -34,6 +34,8 @@ const CATCH_UP_TRIES: u32 = 4;
 const WRITES_REMEMBERED: u64 = 10_000;
 const WRITES_TTL: Duration = Duration::from_secs(60);
 const TOKEN_SECONDS: u64 = 3_600;
+/// How long the token of a service holds.
+const SERVICE_TOKEN_SECONDS: u64 = 20;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, name TEXT NOT NULL, region TEXT NOT NULL,
@@ -71,6 +73,7 @@ pub(super) async fn router(instance: &Arc<Instance>) -> anyhow::Result<Router> {
         .route("/users/{id}/cart", post(fill_cart))
         .route("/sessions/{id}", get(session))
         .route("/login", post(log_in))
+        .route("/tokens", post(issue_token))
         .with_state(users);
     Ok(instance.traced(routes))
 }
@@ -218,6 +221,20 @@ async fn log_in(State(users): State<Users>, body: Bytes) -> Result<Response, Fau
     audit!(login.user_id.as_str(), "log in", "allowed");
     let access_token = uuid::Uuid::new_v4().simple().to_string();
     Ok(json(StatusCode::OK, &Token { access_token, expires_in: TOKEN_SECONDS }))
+}
+
+/// Tokens by client credentials.
+async fn issue_token(State(users): State<Users>, body: Bytes) -> Result<Response, Fault> {
+    let asked: TokenRequest = read(&body)?;
+    let is_late = users.instance.knobs.read().token_expired;
+    let expires_in = if is_late { 0 } else { SERVICE_TOKEN_SECONDS };
+    let client = (asked.client_id.as_str(), asked.client_secret.as_str());
+    let granted = issuer().grant(client, &asked.scope, now_s(), expires_in);
+    audit!(client.0, "issue token", if granted.is_ok() { "done" } else { "refused" });
+    let access_token = granted.map_err(|refusal| {
+        Fault::new(StatusCode::UNAUTHORIZED, "client_refused", refusal.to_string())
+    })?;
+    Ok(json(StatusCode::OK, &Token { access_token, expires_in }))
 }
 
 async fn fill_cart(
