@@ -11,6 +11,7 @@ pub mod resilience;
 pub mod roles;
 pub mod run;
 pub mod scenarios;
+pub mod sim;
 pub mod telemetry;
 pub mod topology;
 pub mod truth;
