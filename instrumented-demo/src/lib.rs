@@ -11,6 +11,7 @@ pub mod resilience;
 pub mod roles;
 pub mod run;
 pub mod scenarios;
+pub mod sim;
 pub mod telemetry;
 #[cfg(test)]
 mod test_collector;
