@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::chaos::Chaos;
-use crate::faults::{Phases, Script};
+use crate::faults::Script;
 use crate::load;
 use crate::scenarios::Scenario;
 use crate::telemetry;
@@ -99,9 +99,7 @@ impl Default for Options {
 
 impl Options {
     fn needs_papers(&self) -> bool {
-        let nobody = crate::faults::Fleet::default();
-        let script = self.scenario.map(|s| Script::new(s, Phases::default(), self.seed, &nobody));
-        self.tls || script.is_some_and(|script| script.needs_tls)
+        self.tls || self.scenario.is_some_and(Script::needs_tls)
     }
 }
 
