@@ -1,0 +1,4 @@
+//! The contracts of the wire, and how errors are told apart.
+
+mod contract;
+mod unit;
