@@ -13,6 +13,8 @@ pub mod run;
 pub mod scenarios;
 pub mod sim;
 pub mod telemetry;
+#[cfg(test)]
+mod test_collector;
 pub mod topology;
 pub mod truth;
 pub mod wire;

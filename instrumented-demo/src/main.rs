@@ -91,6 +91,9 @@ struct RunArgs {
     /// Write log lines to the standard output as well.
     #[arg(long)]
     stdout_logs: bool,
+    /// Let services show each other certificates.
+    #[arg(long)]
+    tls: bool,
     /// Print memory and processor time at the end.
     #[arg(long)]
     footprint: bool,
@@ -147,6 +150,7 @@ impl RunArgs {
             chaos: self.chaos.as_deref().map(chaos).transpose()?,
             program: Some(Program { path, arguments: vec!["instance".to_owned()] }),
             truth: self.truth.clone(),
+            tls: self.tls,
             ..Options::default()
         })
     }

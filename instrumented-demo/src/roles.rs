@@ -24,21 +24,29 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::serve::ListenerExt;
 use bytes::Bytes;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::{Context, KeyValue};
+use rustls::ServerConfig;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::faults::{Fate, Knobs, Leaking, strain};
+use crate::identity::{self, Issuer};
 use crate::telemetry::Telemetry;
 use crate::topology::Role;
 use crate::wire::{self, Ask, Caller, Fault, Served, bodies};
 
 /// How often an instance says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// What tokens are signed with, and what the gateway shows to get one. It lies open, as the whole
+/// system listens on loopback only; no telemetry has it.
+const TOKEN_SECRET: &[u8] = b"of this demo alone";
+const GATEWAY_CLIENT: (&str, &str) = ("gateway", "gateway-of-this-demo");
+/// What the gateway is allowed to by its token.
+const ORDERS_SCOPE: &str = "orders";
 
 /// One instance of a role.
 #[derive(Debug)]
@@ -59,6 +67,8 @@ pub struct Instance {
     pub folder: PathBuf,
     /// Seed of what it draws by chance.
     pub seed: u64,
+    /// What it shows to callers, and asks of them.
+    papers: Option<Arc<ServerConfig>>,
     /// Its death by its own doing.
     pub death: Death,
     leaking: Mutex<Leaking>,
@@ -100,12 +110,14 @@ pub struct Parts {
     pub folder: PathBuf,
     /// See [`Instance::seed`].
     pub seed: u64,
+    /// What it shows to callers, and asks of them; nothing, if none.
+    pub papers: Option<Arc<ServerConfig>>,
 }
 
 impl Instance {
     /// Puts one together.
     pub fn new(parts: Parts) -> Instance {
-        let Parts { role, id, roles, telemetry, caller, knobs, folder, seed } = parts;
+        let Parts { role, id, roles, telemetry, caller, knobs, folder, seed, papers } = parts;
         Instance {
             role,
             id,
@@ -115,6 +127,7 @@ impl Instance {
             knobs,
             folder,
             seed,
+            papers,
             death: Death::default(),
             leaking: Mutex::default(),
             turns: AtomicUsize::new(0),
@@ -165,9 +178,7 @@ impl Instance {
             Role::Cache => cache::serve(self, listener).await,
             Role::Smtp => smtp::serve(listener).await,
             _ => {
-                let listener = listener.tap_io(|stream| {
-                    let _ = stream.set_nodelay(true);
-                });
+                let listener = identity::Listener::new(listener, self.papers.clone());
                 axum::serve(listener, router).await?;
             }
         }
@@ -220,10 +231,20 @@ async fn heartbeat(instance: Arc<Instance>, address: SocketAddr) {
     }
 }
 
+/// Who issues tokens and knows its own: user-service issues, others verify.
+fn issuer() -> Issuer {
+    Issuer::new(TOKEN_SECRET).with_client(GATEWAY_CLIENT.0, GATEWAY_CLIENT.1, &[ORDERS_SCOPE])
+}
+
 /// The body of a request.
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Fault> {
     serde_json::from_slice(body)
         .map_err(|error| Fault::bad_request(format!("the body cannot be read: {error}")))
+}
+
+/// Seconds since 1970.
+fn now_s() -> u64 {
+    now_ms().unsigned_abs() / 1_000
 }
 
 /// Milliseconds since 1970.

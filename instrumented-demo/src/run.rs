@@ -23,6 +23,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::chaos::Chaos;
+use crate::faults::Script;
 use crate::load;
 use crate::scenarios::Scenario;
 use crate::telemetry;
@@ -68,6 +69,8 @@ pub struct Options {
     pub scenario: Option<&'static Scenario>,
     /// Faults by a timetable.
     pub chaos: Option<Chaos>,
+    /// Whether services show each other papers (mutual TLS), also where no fault needs it.
+    pub tls: bool,
     /// How to start an instance, in [`Mode::Processes`].
     pub program: Option<Program>,
     /// Where the record of what was played goes; nowhere, if none.
@@ -87,9 +90,16 @@ impl Default for Options {
             seed: 1,
             scenario: None,
             chaos: None,
+            tls: false,
             program: None,
             truth: None,
         }
+    }
+}
+
+impl Options {
+    fn needs_papers(&self) -> bool {
+        self.tls || self.scenario.is_some_and(Script::needs_tls)
     }
 }
 

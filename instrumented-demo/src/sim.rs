@@ -8,14 +8,19 @@
 mod answers;
 mod args;
 mod catalog;
+mod chain;
 mod course;
+mod dirt;
 mod encode;
 mod failure;
+mod fetch;
+mod mesh;
 mod metrics;
 mod random;
 mod schedule;
 mod shop;
 mod sink;
+mod skew;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -28,19 +33,26 @@ use clap::ValueEnum;
 
 pub use answers::{Answers, Edge, ErrorOrigin, Root};
 pub use args::{Args, run};
+pub use dirt::{Dirt, Rate, Rates};
 pub use encode::Requests;
 pub use sink::{Files, Nowhere, Sink};
 
 use crate::scenarios::Scenario;
 use crate::truth::Record;
+use chain::Chain;
 use course::Course;
+use dirt::Dirty;
+use fetch::Fetch;
+use mesh::Mesh;
 use schedule::{MINUTE_NS, Schedule};
 use shop::Shop;
+use skew::Skew;
 use stream::{Signals, World};
 
 /// Of a case: warm-up, twice as long a baseline, twice as long a fault, recovery.
 const FAULT_SIXTHS: Range<u64> = 3..5;
 const SHOP_MINUTES: u64 = 6;
+const CHAIN_REQUESTS: u64 = 6;
 /// The scenario whose mechanism is the number of requests.
 const MORE_TRAFFIC: u8 = 28;
 /// One of a thousand of a billion, and how a span says so: `ot=th` is 2⁵⁶ · (1 − 1/1000) in hex.
@@ -67,6 +79,23 @@ pub enum Preset {
     /// The shop over 24 hours, one of a thousand of a billion requests
     #[value(name = "day-1e9")]
     Day1e9,
+    /// 500 services: entries, middle layers and many leaves, two to six levels deep
+    #[value(name = "alibaba-500")]
+    Alibaba500,
+    /// 700 services behind a few entries
+    #[value(name = "netflix-700")]
+    Netflix700,
+    /// 1,000 services in 40 domains; errors that nobody minds in 29 % of the good requests
+    #[value(name = "uber-1000")]
+    Uber1000,
+    /// Four levels and thousands of spans to a request, one span to a call
+    MetaFetch,
+    /// Ten of 2,000 methods take 58 % of the calls, 1.1 % of the calls 89 % of the time
+    RpcSkew,
+    /// 10,000 levels, 100,000 children of one parent, a million spans in a trace
+    DeepChain,
+    /// A small system whose data is damaged in every way
+    Dirty,
 }
 
 /// What to generate.
@@ -86,6 +115,8 @@ pub struct Options {
     pub requests: Option<u64>,
     /// Requests a second.
     pub rate: u64,
+    /// How often what kind of damage is done; of the preset `dirty` alone.
+    pub rates: Rates,
     /// Threads that make them.
     pub threads: usize,
     /// What of it is sent.
@@ -103,6 +134,7 @@ impl Default for Options {
             minutes: None,
             requests: None,
             rate: 40,
+            rates: Rates::default(),
             threads: 1,
             signals: vec![Signal::Traces, Signal::Logs, Signal::Metrics],
         }
@@ -180,24 +212,43 @@ impl Options {
     fn world(&self) -> Box<dyn World> {
         match self.preset {
             Preset::Shop => Box::new(self.shop()),
+            Preset::Alibaba500 => Box::new(Mesh::new(mesh::ALIBABA_500, self.even(SHOP_MINUTES))),
+            Preset::Netflix700 => Box::new(Mesh::new(mesh::NETFLIX_700, self.even(SHOP_MINUTES))),
+            Preset::Uber1000 => Box::new(Mesh::new(mesh::UBER_1000, self.even(SHOP_MINUTES))),
+            Preset::MetaFetch => Box::new(Fetch::new(self.even(1))),
+            Preset::RpcSkew => Box::new(Skew::new(self.even(SHOP_MINUTES))),
+            Preset::DeepChain => Box::new(Chain::new(self.some(CHAIN_REQUESTS))),
+            Preset::Dirty => Box::new(Dirty::new(self.even(SHOP_MINUTES), self.rates)),
             Preset::Day1e9 => {
                 let requests = self.requests.unwrap_or(DAY_REQUESTS);
                 let schedule = Schedule::day(self.seed, self.start_ns, requests);
-                Box::new(Shop::new(self.seed, schedule).sampled(DAY_TRACE_STATE))
+                Box::new(Shop::new(schedule).sampled(DAY_TRACE_STATE))
             }
         }
     }
 
+    /// Requests at the rate, for some minutes where nothing else was said.
+    fn even(&self, minutes: u64) -> Schedule {
+        let minutes = self.minutes.unwrap_or(minutes);
+        self.some_in(minutes, minutes * 60 * self.rate)
+    }
+
+    /// So many requests in a minute where nothing else was said.
+    fn some(&self, requests: u64) -> Schedule {
+        self.some_in(self.minutes.unwrap_or(1), requests)
+    }
+
+    fn some_in(&self, minutes: u64, requests: u64) -> Schedule {
+        let requests = self.requests.unwrap_or(requests);
+        Schedule::even(self.seed, self.start_ns, minutes * MINUTE_NS, requests)
+    }
+
     fn shop(&self) -> Shop {
-        let minutes = self.minutes.unwrap_or(SHOP_MINUTES);
-        let len_ns = minutes * MINUTE_NS;
-        let requests = self.requests.unwrap_or(minutes * 60 * self.rate);
+        let schedule = self.even(SHOP_MINUTES);
+        let (requests, len_ns) = (schedule.requests, schedule.end_ns - schedule.start_ns);
         let fault_ns = len_ns / 6 * FAULT_SIXTHS.start..len_ns / 6 * FAULT_SIXTHS.end;
         let Some(scenario) = self.scenario else {
-            return Shop::new(
-                self.seed,
-                Schedule::even(self.seed, self.start_ns, len_ns, requests),
-            );
+            return Shop::new(schedule);
         };
         let factor = if scenario.id == MORE_TRAFFIC { 3 } else { 1 };
         let rest = requests - requests / 6 * 5;
@@ -208,7 +259,7 @@ impl Options {
         ];
         let schedule = Schedule::new(self.seed, self.start_ns, sections);
         let window_ns = self.start_ns + fault_ns.start..self.start_ns + fault_ns.end;
-        Shop::new(self.seed, schedule).with(scenario, window_ns)
+        Shop::new(schedule).with(scenario, window_ns)
     }
 }
 

@@ -151,6 +151,12 @@ impl Role {
         Role::ALL.into_iter().find(|role| role.name() == name)
     }
 
+    /// Whether callers within the system and it show each other papers, where there are any:
+    /// customers and systems outside have none, and the cache speaks plainly.
+    pub const fn shows_papers(self) -> bool {
+        self.is_instrumented() && !matches!(self, Role::Gateway | Role::Cache)
+    }
+
     /// Whether it sends telemetry.
     pub const fn is_instrumented(self) -> bool {
         !matches!(self, Role::Psp | Role::LegacyTax | Role::Smtp)

@@ -5,7 +5,6 @@
 mod tests;
 
 use std::fs::{File, OpenOptions};
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,19 +49,19 @@ pub struct Played {
 }
 
 impl Case {
-    /// Runs until the customers have all been answered, or `stop` is cancelled. The truth is
-    /// appended to a file in the folder. The report has the boundaries of the phases and can be
-    /// read meanwhile: [`Case::report`] makes it.
+    /// Runs until the customers have all been answered, or `stop` is cancelled; where no customers
+    /// come, only that ends it. The truth is appended to a file in the folder, if there is one. The
+    /// report has the boundaries of the phases and can be read meanwhile: [`Case::report`] makes it.
     pub async fn play(
         &self,
         gateway: SocketAddr,
         fleet: &Fleet,
         world: &impl World,
-        folder: &Path,
+        truth: Option<&Path>,
         report: Arc<Mutex<Report>>,
         stop: CancellationToken,
     ) -> anyhow::Result<Played> {
-        let stage = Stage::open(self.load.seed, folder)?;
+        let stage = Stage::open(self.load.seed, truth)?;
         let script = self.scenario.map(|s| Script::new(s, self.phases, self.load.seed, fleet));
         let effects = script.iter().flat_map(|script| script.effects.clone());
         let change = script.as_ref().and_then(|script| script.load);
@@ -73,10 +72,16 @@ impl Case {
         let over = stop.child_token();
         let customers = Customers::of(gateway);
         let sending = load::run(plan, customers, stage.start, Arc::clone(&report), over.clone());
-        let sending = then_cancel(sending, over.clone());
+        let sending = async {
+            sending.await;
+            if self.load.rate_per_s <= 0.0 {
+                over.cancelled().await;
+            }
+            over.cancel();
+        };
         let driving = drive(Driver::new(effects), strikes, stage.start, world, over.clone());
         let striking = self.strike(fleet, &stage, strike, over.clone());
-        let judging = self.judge(script.as_ref(), &stage, &report, over);
+        let judging = self.judge(script.as_ref(), &stage, &report, over.clone());
         let ((), outcome, struck, record) = tokio::join!(sending, driving, striking, judging);
         struck?;
         Ok(Played { outcome, record: record? })
@@ -134,31 +139,32 @@ impl Case {
     }
 }
 
-async fn then_cancel(work: impl Future<Output = ()>, over: CancellationToken) {
-    work.await;
-    over.cancel();
-}
-
 /// When a run began, and where its truth is written.
 struct Stage {
     seed: u64,
     start: Instant,
     start_ns: i64,
-    file: Mutex<File>,
+    file: Option<Mutex<File>>,
 }
 
 impl Stage {
-    fn open(seed: u64, folder: &Path) -> anyhow::Result<Stage> {
-        let path = folder.join(truth::FILE_NAME);
-        let file = OpenOptions::new().create(true).append(true).open(&path);
-        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Stage { seed, start: Instant::now(), start_ns: now_ns(), file: Mutex::new(file) })
+    fn open(seed: u64, folder: Option<&Path>) -> anyhow::Result<Stage> {
+        let file = folder.map(open).transpose()?.map(Mutex::new);
+        Ok(Stage { seed, start: Instant::now(), start_ns: now_ns(), file })
     }
 
     fn write(&self, record: &Record) -> anyhow::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         record.write(&mut *file).with_context(|| format!("cannot write {}", truth::FILE_NAME))
     }
+}
+
+fn open(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join(truth::FILE_NAME);
+    let opened = std::fs::create_dir_all(folder)
+        .and_then(|()| OpenOptions::new().create(true).append(true).open(&path));
+    opened.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Nanoseconds since 1970.

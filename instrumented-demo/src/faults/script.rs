@@ -55,8 +55,6 @@ pub struct Script {
     pub effects: Vec<Effect>,
     /// What is done to the traffic.
     pub load: Option<load::Change>,
-    /// Whether the system has to run with TLS between its services.
-    pub needs_tls: bool,
     /// What chance chose, where the table of scenarios leaves it open.
     pub aims: Vec<(CulpritKind, String)>,
 }
@@ -72,12 +70,16 @@ impl Script {
             phases,
             effects: Vec::new(),
             load: None,
-            needs_tls: false,
             aims: Vec::new(),
         };
         let mut stage = Stage { script, fleet, random };
         stage.play(scenario.id);
         stage.script
+    }
+
+    /// Whether the system has to run with TLS between its services for this.
+    pub fn needs_tls(scenario: &Scenario) -> bool {
+        scenario.id == 21
     }
 
     /// The parts of the run.
@@ -269,7 +271,6 @@ impl Stage<'_> {
 
     /// A certificate acts on new connections only, so the instances are restarted with it.
     fn expired_certificate(&mut self) {
-        self.script.needs_tls = true;
         self.all(INVENTORY, Knob::CertificateExpired);
         for instance in self.instances(INVENTORY) {
             self.during_fault(Act::Restart { instance });

@@ -52,7 +52,7 @@ impl fmt::Debug for Authority {
 }
 
 /// What a service shows to others and knows them by. Serialized, it can be handed to a process.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Papers {
     /// Certificate of the authority.
     authority: Vec<u8>,
@@ -68,7 +68,7 @@ impl fmt::Debug for Papers {
 }
 
 /// A certificate and its key, as DER.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Certificate {
     certificate: Vec<u8>,
     key: Vec<u8>,
@@ -114,29 +114,27 @@ fn params(name: &str, names: Vec<String>, until_year: i32) -> Result<Certificate
 
 impl Papers {
     /// A server that asks callers for their papers, and shows the expired certificate on new
-    /// connections while its knob says so. Speaks HTTP/2 and HTTP/1.1.
+    /// connections while its knob says so.
     pub fn server(&self, knobs: Knobs) -> Result<Arc<ServerConfig>, TlsError> {
         let verifier =
             WebPkiClientVerifier::builder_with_provider(self.roots()?, provider()).build()?;
         let wallet = Wallet { valid: self.valid.load()?, expired: self.expired.load()?, knobs };
-        let mut config = ServerConfig::builder_with_provider(provider())
+        let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(wallet));
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
 
-    /// A client that trusts the authority alone and speaks this protocol (`h2`, `http/1.1`). The
-    /// server name of a connection is the service's.
-    pub fn client(&self, protocol: &str) -> Result<Arc<ClientConfig>, TlsError> {
+    /// A client that trusts the authority alone. The server name of a connection is the service's.
+    /// Which protocol is spoken inside is agreed on before, by who calls whom.
+    pub fn client(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let verifier =
             WebPkiServerVerifier::builder_with_provider(self.roots()?, provider()).build()?;
-        let mut config = ClientConfig::builder_with_provider(provider())
+        let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_webpki_verifier(verifier)
             .with_client_auth_cert(vec![self.valid.chain()], self.valid.key())?;
-        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         Ok(Arc::new(config))
     }
 

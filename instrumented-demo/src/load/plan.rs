@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 
 use super::arrivals::{Arrivals, Surge, Traffic};
 use super::zipf::Zipf;
+use crate::topology::{ITEMS, USERS};
 
 /// Customers in the shop at the same time. Each arrival is the next step of one of them.
 const SESSIONS: usize = 64;
@@ -51,8 +52,8 @@ impl Default for Options {
             rate_per_s: 40.0,
             traffic: Traffic::Lively,
             duration: None,
-            users: 500,
-            items: 200,
+            users: USERS,
+            items: ITEMS,
             change: None,
         }
     }

@@ -20,11 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::request::{Memory, build};
 use super::{Planned, Report, Step};
+use crate::topology::PARTNER_KEY;
 
 /// Sessions whose order and token are remembered; the oldest are forgotten first.
 const MEMORIES_MAX: usize = 1_024;
-/// The key of a partner that the gateway knows.
-const PARTNER_KEY: &str = "pk-demo-7f3a91";
 /// More of an answer is not read.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 

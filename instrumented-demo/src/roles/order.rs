@@ -11,15 +11,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
-use axum::response::Response;
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header};
 use opentelemetry::trace::FutureExt;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
-use super::{Instance, audit, cache, read, with_baggage};
+use super::{Instance, ORDERS_SCOPE, audit, cache, issuer, now_s, read, with_baggage};
+use crate::db::Database;
 use crate::telemetry::names::own;
 use crate::telemetry::set_own;
 use crate::topology::Role;
@@ -35,13 +37,16 @@ struct Orders {
     store: Store,
     /// Told when something is in the outbox.
     posted: Arc<Notify>,
+    /// The database of user-service, which this service should leave alone.
+    users: Arc<OnceCell<Database>>,
 }
 
 type Answered = Result<Response, Fault>;
 
 pub(super) async fn router(instance: &Arc<Instance>) -> anyhow::Result<Router> {
     let store = Store::open(instance).await?;
-    let orders = Orders { instance: instance.clone(), store, posted: Arc::default() };
+    let (posted, users) = (Arc::default(), Arc::default());
+    let orders = Orders { instance: instance.clone(), store, posted, users };
     tokio::spawn(outbox::relay(orders.clone()));
     tokio::spawn(bus::consume(instance.clone(), "stock", orders.clone(), hear_stock));
     let routes = Router::new()
@@ -49,7 +54,22 @@ pub(super) async fn router(instance: &Arc<Instance>) -> anyhow::Result<Router> {
         .route("/orders/{id}", get(find))
         .route("/orders/{id}/payment", post(pay))
         .with_state(orders);
-    Ok(instance.traced(routes))
+    Ok(instance.traced(routes.layer(from_fn(authorize))))
+}
+
+/// Lets those in who show a token for orders.
+async fn authorize(request: Request, next: Next) -> Response {
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = shown.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
+    let refuse = |error_type, message: String| {
+        audit!("unknown", "use orders", "refused");
+        Fault::new(StatusCode::UNAUTHORIZED, error_type, message).into_response()
+    };
+    match issuer().verify(token, now_s()) {
+        Ok(claims) if claims.allow(ORDERS_SCOPE) => next.run(request).await,
+        Ok(_) => refuse("scope_missing", format!("{ORDERS_SCOPE} is needed")),
+        Err(error) => refuse(error.name(), error.to_string()),
+    }
 }
 
 /// The saga that an order is; it joins the traces that belong to it.
@@ -73,9 +93,14 @@ async fn place(State(orders): State<Orders>, body: Bytes) -> Answered {
     Ok(json(StatusCode::CREATED, &order))
 }
 
-async fn find(State(orders): State<Orders>, Path(id): Path<String>) -> Answered {
+async fn find(
+    State(orders): State<Orders>,
+    Path(id): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Answered {
     facts().set_order(&id);
-    Ok(json(StatusCode::OK, &orders.known(&id).await?))
+    let customer = query.get("customerId").map(String::as_str);
+    Ok(json(StatusCode::OK, &orders.known(&id, customer).await?))
 }
 
 async fn list(
@@ -88,9 +113,13 @@ async fn list(
 }
 
 /// The receipt of an order. It was charged when it was placed, so this is for asking again.
-async fn pay(State(orders): State<Orders>, Path(id): Path<String>) -> Answered {
+async fn pay(
+    State(orders): State<Orders>,
+    Path(id): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Answered {
     facts().set_order(&id);
-    let order = orders.known(&id).await?;
+    let order = orders.known(&id, query.get("customerId").map(String::as_str)).await?;
     if order.status == "cancelled" {
         return Err(Fault::conflict("order_cancelled", "the order was cancelled"));
     }
@@ -103,14 +132,17 @@ async fn pay(State(orders): State<Orders>, Path(id): Path<String>) -> Answered {
 }
 
 impl Orders {
-    /// An order from the cache or its shard.
-    async fn known(&self, id: &str) -> Result<Order, Fault> {
+    /// An order from the cache or its shard; whose it is says which shard that is.
+    async fn known(&self, id: &str, customer: Option<&str>) -> Result<Order, Fault> {
         let key = format!("order:{id}");
         let cached = cache::get(&self.instance, &key).await;
         let order = match cached.and_then(|text| serde_json::from_str::<Order>(&text).ok()) {
             Some(order) => order,
             None => {
-                let found = self.store.find(id).await?;
+                let found = match customer {
+                    Some(customer) => self.store.find_of(customer, id).await?,
+                    None => self.store.find(id).await?,
+                };
                 found.ok_or_else(|| Fault::not_found(format!("there is no order {id}")))?
             }
         };

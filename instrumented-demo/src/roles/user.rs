@@ -15,16 +15,17 @@ use http::StatusCode;
 use moka::sync::Cache;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use tokio::sync::Notify;
 
-use super::{Instance, audit, now_ms, read};
+use super::{Instance, audit, issuer, now_ms, now_s, read};
 use crate::db::{Connection, Database, DbError, Files};
 use crate::topology::{REPLICAS, USERS};
-use crate::wire::bodies::{Item, Login, Session, Token, User};
+use crate::wire::bodies::{Item, Login, Session, Token, TokenRequest, User};
 use crate::wire::{Fault, facts, json};
 
 const CONNECTIONS_MAX: u32 = 10;
 /// How often replicas look for changes, and how many they take at once.
-const FOLLOW_EVERY: Duration = Duration::from_millis(100);
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 const CHANGES_MAX: i64 = 500;
 /// How long a reader waits for a replica to have what was just written here, and how often.
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(25);
@@ -33,6 +34,8 @@ const CATCH_UP_TRIES: u32 = 4;
 const WRITES_REMEMBERED: u64 = 10_000;
 const WRITES_TTL: Duration = Duration::from_secs(60);
 const TOKEN_SECONDS: u64 = 3_600;
+/// How long the token of a service holds.
+const SERVICE_TOKEN_SECONDS: u64 = 20;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, name TEXT NOT NULL, region TEXT NOT NULL,
@@ -42,6 +45,7 @@ const SCHEMA: &str = "
         at_ms INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS applied (one INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);
     INSERT OR IGNORE INTO applied VALUES (1, 0);";
+const PRIMARY: &str = "primary";
 const REPLICA_ADDRESSES: [&str; REPLICAS] = ["replica-1", "replica-2"];
 const SCOPES: [&str; 5] =
     ["inventory:read", "users:read", "users:write", "orders:read", "orders:write"];
@@ -53,6 +57,8 @@ struct Users {
     replicas: Arc<Vec<Database>>,
     /// Versions written by this instance, by customer.
     written: Cache<String, i64>,
+    /// Told when there is something to follow.
+    changed: Arc<Notify>,
 }
 
 pub(super) async fn router(instance: &Arc<Instance>) -> anyhow::Result<Router> {
@@ -67,28 +73,22 @@ pub(super) async fn router(instance: &Arc<Instance>) -> anyhow::Result<Router> {
         .route("/users/{id}/cart", post(fill_cart))
         .route("/sessions/{id}", get(session))
         .route("/login", post(log_in))
+        .route("/tokens", post(issue_token))
         .with_state(users);
     Ok(instance.traced(routes))
 }
 
 impl Users {
     async fn open(instance: Arc<Instance>) -> Result<Users, DbError> {
-        let open = async |address: &'static str| {
-            let mut files = Files::one(&instance.folder, "users", CONNECTIONS_MAX);
-            files.main = instance.folder.join(format!("users-{address}.sqlite"));
-            files.address = Some(address);
-            let (telemetry, knobs) = (&instance.telemetry, &instance.knobs);
-            let schema = format!("{SCHEMA}{}", seed_users());
-            Database::open(files, telemetry, knobs, &schema).await
-        };
-        let primary = open("primary").await?;
+        let primary = open(&instance, PRIMARY).await?;
         let mut replicas = Vec::new();
         for address in REPLICA_ADDRESSES {
-            replicas.push(open(address).await?);
+            replicas.push(open(&instance, address).await?);
         }
         let written =
             Cache::builder().max_capacity(WRITES_REMEMBERED).time_to_live(WRITES_TTL).build();
-        Ok(Users { instance, primary, replicas: Arc::new(replicas), written })
+        let (replicas, changed) = (Arc::new(replicas), Arc::default());
+        Ok(Users { instance, primary, replicas, written, changed })
     }
 
     /// A replica, in turn.
@@ -116,7 +116,8 @@ impl Users {
     /// Replicas follow the primary, each as far behind as its knob says.
     async fn follow(self) {
         loop {
-            tokio::time::sleep(FOLLOW_EVERY).await;
+            // Told or not: looks at the latest after a while.
+            let _ = tokio::time::timeout(FOLLOW_EVERY, self.changed.notified()).await;
             for number in 0..self.replicas.len() {
                 // What fails is tried again at the next turn.
                 let _ = self.follow_one(number).await;
@@ -154,6 +155,20 @@ impl Users {
         transaction.execute("UPDATE applied", done).await?;
         transaction.commit().await
     }
+}
+
+/// Opens the primary or a replica.
+async fn open(instance: &Instance, address: &'static str) -> Result<Database, DbError> {
+    let mut files = Files::one(&instance.folder, "users", CONNECTIONS_MAX);
+    files.main = instance.folder.join(format!("users-{address}.sqlite"));
+    files.address = Some(address);
+    let schema = format!("{SCHEMA}{}", seed_users());
+    Database::open(files, &instance.telemetry, &instance.knobs, &schema).await
+}
+
+/// The primary as another service opens it that should not.
+pub(super) async fn open_primary(instance: &Instance) -> Result<Database, DbError> {
+    open(instance, PRIMARY).await
 }
 
 /// Customers that are there from the start, the same in every file.
@@ -208,6 +223,20 @@ async fn log_in(State(users): State<Users>, body: Bytes) -> Result<Response, Fau
     Ok(json(StatusCode::OK, &Token { access_token, expires_in: TOKEN_SECONDS }))
 }
 
+/// Tokens by client credentials.
+async fn issue_token(State(users): State<Users>, body: Bytes) -> Result<Response, Fault> {
+    let asked: TokenRequest = read(&body)?;
+    let is_late = users.instance.knobs.read().token_expired;
+    let expires_in = if is_late { 0 } else { SERVICE_TOKEN_SECONDS };
+    let client = (asked.client_id.as_str(), asked.client_secret.as_str());
+    let granted = issuer().grant(client, &asked.scope, now_s(), expires_in);
+    audit!(client.0, "issue token", if granted.is_ok() { "done" } else { "refused" });
+    let access_token = granted.map_err(|refusal| {
+        Fault::new(StatusCode::UNAUTHORIZED, "client_refused", refusal.to_string())
+    })?;
+    Ok(json(StatusCode::OK, &Token { access_token, expires_in }))
+}
+
 async fn fill_cart(
     State(users): State<Users>,
     Path(id): Path<String>,
@@ -219,20 +248,19 @@ async fn fill_cart(
     let mut transaction = primary.begin().await?;
     let update = sqlx::query(
         "UPDATE users SET cart_items = cart_items + ?, version = version + 1 WHERE id = ?
-         RETURNING cart_items, version",
+         RETURNING id, name, region, cart_items, version",
     );
     let update = update.bind(i64::from(item.quantity)).bind(id.clone());
     let row = transaction.fetch_optional("UPDATE users", update).await?;
     let row = row.ok_or_else(|| missing(&id))?;
-    let (items, version): (i64, i64) = (row.get(0), row.get(1));
+    let (user, version) = (user(&row), row.get::<i64, _>("version"));
     let change =
         sqlx::query("INSERT INTO changes (id, cart_items, version, at_ms) VALUES (?, ?, ?, ?)");
-    let change = change.bind(id.clone()).bind(items).bind(version).bind(now_ms());
+    let change = change.bind(id.clone()).bind(user.cart_items).bind(version).bind(now_ms());
     transaction.execute("INSERT changes", change).await?;
     transaction.commit().await?;
     users.written.insert(id.clone(), version);
     audit!(id.as_str(), "fill cart", "done");
-    drop(primary);
-    let user = users.find(&id).await?.ok_or_else(|| missing(&id))?;
+    users.changed.notify_one();
     Ok(json(StatusCode::OK, &user))
 }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use super::spec::Spec;
 use crate::faults::Knobs;
+use crate::identity::Papers;
 use crate::roles::{Instance, Parts};
 use crate::telemetry::{Identity, Telemetry, process_environment};
 use crate::wire::{Caller, Redirects, Setup};
@@ -92,6 +94,7 @@ async fn serve(spec: &Spec, outside: Outside, telemetry: &Arc<Telemetry>) -> any
         knobs: outside.knobs.clone(),
         fixed: spec.fixed.clone(),
         redirects: outside.redirects,
+        papers: spec.papers.as_ref().map(Papers::client).transpose()?,
         seed: spec.seed,
     };
     let instance = Arc::new(Instance::new(Parts {
@@ -100,9 +103,10 @@ async fn serve(spec: &Spec, outside: Outside, telemetry: &Arc<Telemetry>) -> any
         roles: spec.roles.clone(),
         telemetry: telemetry.clone(),
         caller: Caller::new(setup),
-        knobs: outside.knobs,
         folder: spec.folder.clone(),
         seed: spec.seed,
+        papers: papers(spec, outside.knobs.clone())?,
+        knobs: outside.knobs,
     }));
     let death = instance.death.clone();
     let ready = move || {
@@ -117,6 +121,12 @@ async fn serve(spec: &Spec, outside: Outside, telemetry: &Arc<Telemetry>) -> any
             Ok(End::Kill)
         }
     }
+}
+
+/// What a server shows to callers, and asks of them.
+fn papers(spec: &Spec, knobs: Knobs) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    let papers = spec.papers.as_ref().filter(|_| spec.role.shows_papers());
+    Ok(papers.map(|papers| papers.server(knobs)).transpose()?)
 }
 
 /// Takes an address; one that was just given back may take a moment.

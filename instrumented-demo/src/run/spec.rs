@@ -1,5 +1,6 @@
 //! Who runs where: one specification for each instance, which is all that it needs to know.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
+use crate::identity::{Authority, Papers};
 use crate::telemetry;
 use crate::topology::Role;
 use crate::wire::Addresses;
@@ -38,6 +40,8 @@ pub(super) struct Spec {
     pub(super) folder: PathBuf,
     pub(super) seed: u64,
     pub(super) telemetry: telemetry::Settings,
+    /// What it shows to others and asks of them, if papers are asked for at all.
+    pub(super) papers: Option<Papers>,
 }
 
 /// The specifications of a run, in the order in which instances start.
@@ -51,6 +55,7 @@ pub(super) fn lay_out(options: &Options, folder: &Path) -> anyhow::Result<Vec<Sp
         }
     }
     let fixed = fixed(&roles, &placed);
+    let papers = papers(options, &roles)?;
     let spec = |(at, &(role, number, address)): (usize, &(Role, usize, SocketAddr))| Spec {
         role,
         id: format!("{}-{number}", role.name()),
@@ -61,8 +66,18 @@ pub(super) fn lay_out(options: &Options, folder: &Path) -> anyhow::Result<Vec<Sp
         folder: folder.to_owned(),
         seed: options.seed.wrapping_add(at as u64),
         telemetry: options.telemetry.clone(),
+        papers: papers.get(&role).cloned(),
     };
     Ok(placed.iter().enumerate().map(spec).collect())
+}
+
+/// Papers for each role, from an authority that exists only here.
+fn papers(options: &Options, roles: &[Role]) -> anyhow::Result<HashMap<Role, Papers>> {
+    if !options.needs_papers() {
+        return Ok(HashMap::new());
+    }
+    let authority = Authority::new()?;
+    roles.iter().map(|role| Ok((*role, authority.papers(role.name())?))).collect()
 }
 
 /// Without a registry all addresses are fixed; with one, its own and those of systems outside.

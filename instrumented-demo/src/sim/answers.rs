@@ -80,7 +80,7 @@ impl Tally {
             let op = &catalog.ops[span.op as usize];
             self.self_ns[op.service as usize] += span.own_ns;
             self.critical_ns[op.charged as usize] += span.critical_ns();
-            self.count_edge(trace, span, op);
+            self.count_edge(catalog, trace, span, op);
             if span.is_error {
                 self.count_error(trace, span, op);
             }
@@ -93,9 +93,10 @@ impl Tally {
         }
     }
 
-    fn count_edge(&mut self, trace: &Trace, span: &Span, op: &Op) {
+    fn count_edge(&mut self, catalog: &Catalog, trace: &Trace, span: &Span, op: &Op) {
         let Some(edge) = self.edges.get_mut(op.edge as usize) else { return };
-        let is_entry = span.parent == NOTHING;
+        let parent = trace.spans.get(span.parent as usize);
+        let is_called = parent.is_some_and(|p| catalog.ops[p.op as usize].kind == Kind::Client);
         match op.kind {
             Kind::Client | Kind::Producer => {
                 edge.calls += 1;
@@ -114,7 +115,7 @@ impl Tally {
                 let producer = trace.spans.get(span.link as usize);
                 edge.gap_ns += producer.map_or(0, |p| span.start_ns.saturating_sub(p.end_ns));
             }
-            Kind::Server if is_entry => {
+            Kind::Server if !is_called => {
                 edge.calls += 1;
                 edge.server_ns += span.duration_ns();
                 edge.server_errors += u64::from(span.is_error);
@@ -196,6 +197,8 @@ pub struct Answers {
     pub traces: u64,
     /// Spans.
     pub spans: u64,
+    /// Spans that were sent: without those that are lost, and with those that are sent again.
+    pub spans_sent: u64,
     /// Spans in error.
     pub error_spans: u64,
     /// Who calls whom.
@@ -302,6 +305,7 @@ impl Tally {
             exact: true,
             traces: self.traces,
             spans: self.spans,
+            spans_sent: self.spans,
             error_spans: self.error_spans,
             edges: edges.collect(),
             self_ns: positive(self_ns.zip(&self.self_ns)),

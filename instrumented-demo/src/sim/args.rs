@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::sink::{Nowhere, grpc::Server};
-use super::{Files, Options, Preset, Signal, Summary, generate};
+use super::{Files, Options, Preset, Rate, Signal, Summary, generate};
 use crate::scenarios::Scenario;
 
 /// What to generate, and where to.
@@ -40,6 +40,10 @@ pub struct Args {
     /// Requests a second
     #[arg(long, value_name = "N", default_value = "40")]
     rate: NonZeroU64,
+    /// How often some damage is done in the preset dirty, as late=10000: of a million spans or
+    /// requests. Repeat for each kind
+    #[arg(long, value_name = "KIND=RATE")]
+    dirt: Vec<Rate>,
     /// Start of the first request, as 2025-06-01T12:00:00Z [default: so that the last one comes now]
     #[arg(long, value_name = "TIME")]
     start: Option<Timestamp>,
@@ -78,6 +82,7 @@ impl Args {
             signals: self.signals.clone(),
             ..Options::default()
         };
+        self.dirt.iter().for_each(|rate| options.rates.set(*rate));
         if let Some(start_ns) = self.start.and_then(|at| u64::try_from(at.as_nanosecond()).ok()) {
             options.start_ns = start_ns;
         } else if !self.bench {

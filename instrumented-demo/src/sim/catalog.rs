@@ -339,6 +339,14 @@ impl Catalog {
         self.add(op)
     }
 
+    /// A server whose caller has no span: the edge follows from the server alone.
+    pub(super) fn called_server(&mut self, from: u32, service: u32, method: &str) -> u32 {
+        let op = self.rpc_server(service, "grpc", method);
+        let ends = [from, service].map(|service| self.services[service as usize].node);
+        self.ops[op as usize].edge = self.edge(ends[0], ends[1]);
+        op
+    }
+
     pub(super) fn rpc_client(
         &mut self,
         from: u32,

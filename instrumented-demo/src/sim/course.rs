@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::answers::Tally;
 use super::encode::Requests;
-use super::metrics::{COLLECT_NS, Meters};
+use super::metrics::Meters;
 use super::stream::{Block, RootSpan, Signals, World};
 use super::{FAULT_SIXTHS, Options, Sent, Signal, Sink, Summary};
 use crate::truth::{Change, Record, Requests as Judged};
@@ -29,7 +29,7 @@ impl<'a> Course<'a> {
             world,
             signals,
             tally: Tally::new(world.catalog()),
-            meters: Meters::new(world.start_ns()),
+            meters: Meters::new(world.start_ns(), world.end_ns() - world.start_ns()),
             late: VecDeque::new(),
             roots: Vec::new(),
             sent: Sent::default(),
@@ -55,7 +55,7 @@ impl<'a> Course<'a> {
         while !self.late.is_empty() {
             self.hand_over_late(sink)?;
         }
-        self.collect(self.world.end_ns() + COLLECT_NS, sink)
+        self.collect(self.world.end_ns() + self.meters.interval_ns, sink)
     }
 
     fn hand_over_late(&mut self, sink: &mut dyn Sink) -> anyhow::Result<()> {
@@ -97,6 +97,9 @@ impl<'a> Course<'a> {
         let name = options.preset.name();
         let mut answers = self.tally.answers(self.world.catalog(), &name, options.seed);
         answers.exact = self.world.is_exact();
+        if self.signals.traces {
+            answers.spans_sent = self.sent.spans;
+        }
         let record = self.world.record().map(|record| self.judged(record));
         answers.culprit = record.as_ref().map(|record| record.culprit.clone());
         Summary { answers, record, sent: self.sent }

@@ -113,11 +113,18 @@ pub(super) struct Ids {
 pub(super) fn span(out: &mut Vec<u8>, catalog: &Catalog, trace: &Trace, span: &Span) {
     let parent = trace.spans.get(span.parent as usize).map_or(0, |parent| parent.id);
     let ids = Ids { trace: trace.ids[span.trace as usize], span: span.id, parent };
-    span_as(out, catalog, trace, span, ids);
+    span_as(out, catalog, trace, span, ids, None);
 }
 
-/// Writes a span under ids that may be others than its own.
-pub(super) fn span_as(out: &mut Vec<u8>, catalog: &Catalog, trace: &Trace, span: &Span, ids: Ids) {
+/// Writes a span under ids, and with a kind, that may be others than its own.
+pub(super) fn span_as(
+    out: &mut Vec<u8>,
+    catalog: &Catalog,
+    trace: &Trace,
+    span: &Span,
+    ids: Ids,
+    kind: Option<u64>,
+) {
     let op = &catalog.ops[span.op as usize];
     let shift_ns = trace.clock_shift_ns(catalog.instances[span.instance as usize].host);
     let at = |ns: u64| ns.saturating_add_signed(shift_ns);
@@ -129,6 +136,10 @@ pub(super) fn span_as(out: &mut Vec<u8>, catalog: &Catalog, trace: &Trace, span:
             wire::bytes(out, 4, &ids.parent.to_be_bytes());
         }
         out.extend_from_slice(&op.head);
+        if let Some(kind) = kind {
+            // Of a field that is there twice the last one holds.
+            wire::uint(out, 6, kind);
+        }
         wire::fixed64(out, 7, at(span.start_ns));
         wire::fixed64(out, 8, at(span.end_ns));
         out.extend_from_slice(&op.attributes);

@@ -17,8 +17,10 @@ use super::failure::FAILURES;
 use super::schedule::SECOND_NS;
 use super::trace::{Span, Trace};
 
-/// Time between two collections.
-pub(super) const COLLECT_NS: u64 = 10 * SECOND_NS;
+/// Time between two collections, and the same where a run takes hours.
+const COLLECT_NS: u64 = 10 * SECOND_NS;
+const COLLECT_SELDOM_NS: u64 = 60 * SECOND_NS;
+const LONG_NS: u64 = 3_600 * SECOND_NS;
 /// The bounds that the conventions advise.
 const BOUNDS_S: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -63,6 +65,7 @@ pub(super) struct Pool<'a> {
 #[derive(Debug)]
 pub(super) struct Meters {
     start_ns: u64,
+    pub(super) interval_ns: u64,
     /// When they are collected next.
     next_ns: u64,
     /// Measurements that no collection has reached yet.
@@ -84,9 +87,11 @@ struct Sums {
 }
 
 impl Meters {
-    pub(super) fn new(start_ns: u64) -> Meters {
-        let next_ns = start_ns + COLLECT_NS;
-        Meters { start_ns, next_ns, pending: Vec::new(), sums: BTreeMap::new() }
+    /// Meters for a run of some length.
+    pub(super) fn new(start_ns: u64, len_ns: u64) -> Meters {
+        let interval_ns = if len_ns > LONG_NS { COLLECT_SELDOM_NS } else { COLLECT_NS };
+        let next_ns = start_ns + interval_ns;
+        Meters { start_ns, interval_ns, next_ns, pending: Vec::new(), sums: BTreeMap::new() }
     }
 
     pub(super) fn record(&mut self, measurements: &[Measurement]) {
@@ -112,7 +117,7 @@ impl Meters {
             for (instance, metrics) in metrics {
                 push(catalog, instance, &metrics, out);
             }
-            self.next_ns += COLLECT_NS;
+            self.next_ns += self.interval_ns;
         }
     }
 

@@ -15,7 +15,7 @@ const DAY: [u64; 24] = [
 /// Sections of time, each with so many requests at equal distances and a little beside them.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
-    seed: u64,
+    pub(super) seed: u64,
     /// Start, number of the first request, requests and length of each section.
     sections: Vec<Section>,
     pub(super) requests: u64,

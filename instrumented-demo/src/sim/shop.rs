@@ -64,14 +64,14 @@ struct Customer {
 }
 
 impl Shop {
-    pub(super) fn new(seed: u64, schedule: Schedule) -> Shop {
+    pub(super) fn new(schedule: Schedule) -> Shop {
         let (catalog, services, spares, ops) = topology::build();
         Shop {
             catalog,
             services,
             spares,
             ops,
-            seed,
+            seed: schedule.seed,
             schedule,
             customers: Weights::zipf(400),
             tenants: Weights::zipf(20),

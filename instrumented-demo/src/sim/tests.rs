@@ -17,9 +17,12 @@ use prost::Message;
 
 use super::*;
 
+/// A span with its service.
+pub(super) type Row = (String, Span);
+
 /// Keeps everything, with its length before each request as in a file.
 #[derive(Default)]
-struct Kept {
+pub(super) struct Kept {
     requests: Vec<(Signal, Vec<u8>)>,
 }
 
@@ -31,7 +34,7 @@ impl Sink for Kept {
 }
 
 impl Kept {
-    fn of(options: &Options) -> (Kept, Summary) {
+    pub(super) fn of(options: &Options) -> (Kept, Summary) {
         let mut kept = Kept::default();
         let summary = generate(options, &mut kept).unwrap();
         (kept, summary)
@@ -47,7 +50,7 @@ impl Kept {
     }
 
     /// All spans, each with its service.
-    fn spans(&self) -> Vec<(String, Span)> {
+    pub(super) fn spans(&self) -> Vec<Row> {
         let mut spans = Vec::new();
         for request in self.traces() {
             for of_resource in request.resource_spans {
@@ -69,6 +72,6 @@ fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
     }
 }
 
-fn small(preset: Preset, requests: u64) -> Options {
+pub(super) fn small(preset: Preset, requests: u64) -> Options {
     Options { preset, requests: Some(requests), ..Options::default() }
 }

@@ -137,6 +137,8 @@ pub mod own {
     pub const SESSION_ID: &str = "session.id";
     /// What a caller calls its own request.
     pub const CORRELATION_ID: &str = "correlation.id";
+    /// On whose behalf a customer asks.
+    pub const TENANT_ID: &str = "tenant.id";
     /// Region of a customer.
     pub const REGION: &str = "customer.region";
     /// Version of the app that asked.

@@ -92,6 +92,18 @@ pub struct Login {
     pub user_id: String,
 }
 
+/// Asks for a token for a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenRequest {
+    /// Who.
+    pub client_id: String,
+    /// What only the client knows.
+    pub client_secret: String,
+    /// What for.
+    pub scope: String,
+}
+
 /// A token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

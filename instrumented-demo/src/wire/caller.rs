@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method};
 use opentelemetry::trace::{SpanKind, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use prost::Message;
+use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 
 use super::discovery::{Discovery, Picked};
@@ -19,12 +20,16 @@ use super::http::{self as http_attempt, HttpClient, Incoming, Outgoing};
 use super::lines::Lines;
 use super::{Addresses, Fault, Redirects, WireError, bodies, deadline, proto};
 use crate::faults::Knobs;
+use crate::identity::Connector;
 use crate::resilience::{
     Attempt, BreakerPolicy, Call, Change, Edge, EdgePolicy, Failure, Observer, RetryPolicy, Stop,
 };
 use crate::telemetry::names::{self, metrics, own};
 use crate::telemetry::{Telemetry, event};
 use crate::topology::Role;
+
+/// The context of work that nobody wants to see: its flag says that it is not sampled.
+const UNSAMPLED: &str = "00-00000000000000000000000000000001-0000000000000001-00";
 
 /// What a caller is made of.
 #[derive(Clone, Debug)]
@@ -39,6 +44,8 @@ pub struct Setup {
     pub fixed: Addresses,
     /// Addresses that stand in for others.
     pub redirects: Redirects,
+    /// What it shows to others; without papers nobody asks for any.
+    pub papers: Option<Arc<ClientConfig>>,
     /// Decides which of several instances is called, and the pauses between attempts.
     pub seed: u64,
 }
@@ -49,7 +56,7 @@ pub struct Caller {
     setup: Setup,
     discovery: Discovery,
     edges: Arc<Mutex<HashMap<Role, Arc<Edge>>>>,
-    http: HttpClient,
+    http: Mutex<HashMap<Role, HttpClient>>,
     channels: Channels,
     lines: Lines,
     listener: Listener,
@@ -140,7 +147,7 @@ impl Caller {
         Caller {
             discovery,
             edges,
-            http: http_attempt::client(),
+            http: Mutex::default(),
             channels: Channels::default(),
             lines: Lines::default(),
             listener,
@@ -187,7 +194,7 @@ impl Caller {
         A: Message + Default + 'static,
     {
         let picked = self.address(to).await?;
-        let channel = self.channels.to(to, picked.address)?;
+        let channel = self.channels.to(to, picked.address, self.connector(to))?;
         grpc::send(channel, method, tonic::Request::new(message)).await
     }
 
@@ -214,18 +221,34 @@ impl Caller {
         let own = request.headers().clone();
         request.headers_mut().extend(headers);
         request.headers_mut().extend(own);
-        let incoming = http_attempt::send(&self.http, request).await?;
+        let incoming = http_attempt::send(&self.client(to), request).await?;
         Ok(Answer { status: incoming.status, body: incoming.body })
     }
 
-    /// Sends a request of which nothing is recorded, to an address.
+    /// Sends a request of which nothing is recorded, neither here nor there, to an address.
     pub async fn ask_quietly(&self, ask: Ask, address: SocketAddr) -> Result<Answer, WireError> {
-        let request = http_attempt::plain(&ask.outgoing, address);
-        let sent = http_attempt::send(&self.http, request);
+        let mut request = http_attempt::plain(&ask.outgoing, address);
+        let unsampled = HeaderValue::from_static(UNSAMPLED);
+        request.headers_mut().insert("traceparent", unsampled);
+        let client = self.client(ask.outgoing.to);
+        let sent = http_attempt::send(&client, request);
         let limit = Duration::from_secs(1);
         let sent = tokio::time::timeout(limit, sent).await;
         let incoming = sent.map_err(|_| WireError::Timeout)??;
         Ok(Answer { status: incoming.status, body: incoming.body })
+    }
+
+    /// How connections to a role are made.
+    fn connector(&self, to: Role) -> Connector {
+        let papers = self.setup.papers.as_ref().filter(|_| to.shows_papers());
+        // All our names can stand in a certificate.
+        let shown = papers.and_then(|papers| Connector::to(to.name(), papers.clone()).ok());
+        shown.unwrap_or_else(Connector::plain)
+    }
+
+    fn client(&self, to: Role) -> HttpClient {
+        let mut clients = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.entry(to).or_insert_with(|| http_attempt::client(self.connector(to))).clone()
     }
 
     fn edge(&self, to: Role) -> Arc<Edge> {
@@ -253,7 +276,8 @@ impl Caller {
     ) -> Result<Incoming, WireError> {
         let picked = self.address(outgoing.to).await?;
         let (telemetry, address) = (&self.setup.telemetry, picked.address);
-        let result = http_attempt::attempt(telemetry, &self.http, outgoing, address, attempt).await;
+        let client = self.client(outgoing.to);
+        let result = http_attempt::attempt(telemetry, &client, outgoing, address, attempt).await;
         self.note(outgoing.to, result.as_ref().err());
         result
     }
@@ -270,7 +294,7 @@ impl Caller {
         A: Message + Default + 'static,
     {
         let picked = self.address(to).await?;
-        let channel = self.channels.to(to, picked.address)?;
+        let channel = self.channels.to(to, picked.address, self.connector(to))?;
         let telemetry = &self.setup.telemetry;
         let at = (to, picked.address);
         let result = grpc::attempt(telemetry, channel, at, method, message, attempt).await;
@@ -329,8 +353,8 @@ impl Caller {
         let is_traced = Context::map_current(|context| context.span().span_context().is_valid());
         let answer = if is_traced {
             let attempt = Attempt { number: 1, timeout: Duration::from_secs(1) };
-            let telemetry = &self.setup.telemetry;
-            http_attempt::attempt(telemetry, &self.http, &ask.outgoing, registry, attempt)
+            let (telemetry, client) = (&self.setup.telemetry, self.client(Role::Registry));
+            http_attempt::attempt(telemetry, &client, &ask.outgoing, registry, attempt)
                 .await
                 .map(|incoming| Answer { status: incoming.status, body: incoming.body })
         } else {

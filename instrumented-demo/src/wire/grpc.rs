@@ -24,6 +24,7 @@ use super::proto::Method;
 use super::request::{Received, received_deadline};
 use super::server::{Served, host, write_line};
 use super::{Facts, Fault, Headers, WireError};
+use crate::identity::Connector;
 use crate::resilience::{Attempt, Deadline, Failure, TIME_LEFT_HEADER, Verdict};
 use crate::telemetry::names::{self, Semconv, own};
 use crate::telemetry::{Plan, Telemetry, Work, seconds_since};
@@ -191,7 +192,12 @@ pub(super) struct Channels(Mutex<HashMap<(Role, SocketAddr), Channel>>);
 
 impl Channels {
     /// The connection to an address, made when it is first used.
-    pub(super) fn to(&self, role: Role, address: SocketAddr) -> Result<Channel, WireError> {
+    pub(super) fn to(
+        &self,
+        role: Role,
+        address: SocketAddr,
+        connector: Connector,
+    ) -> Result<Channel, WireError> {
         let mut channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = channels.get(&(role, address)) {
             return Ok(channel.clone());
@@ -202,7 +208,7 @@ impl Channels {
         let (Ok(endpoint), Ok(origin)) = (endpoint, origin) else {
             return Err(WireError::NoAddress);
         };
-        let channel = endpoint.origin(origin).tcp_nodelay(true).connect_lazy();
+        let channel = endpoint.origin(origin).connect_with_connector_lazy(connector);
         channels.insert((role, address), channel.clone());
         Ok(channel)
     }

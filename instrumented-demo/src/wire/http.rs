@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use opentelemetry::trace::SpanKind;
 
 use super::{Headers, WireError};
+use crate::identity::Connector;
 use crate::resilience::{Attempt, Deadline, Failure, TIME_LEFT_HEADER};
 use crate::telemetry::names::{self, own};
 use crate::telemetry::{Telemetry, Work, seconds_since};
@@ -22,11 +22,9 @@ const IDLE_MAX: usize = 16;
 /// Answers are small; a larger one is an error of ours.
 const BODY_MAX_BYTES: usize = 1 << 20;
 
-pub(super) type HttpClient = Client<HttpConnector, Full<Bytes>>;
+pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
 
-pub(super) fn client() -> HttpClient {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
+pub(super) fn client(connector: Connector) -> HttpClient {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_max_idle_per_host(IDLE_MAX)

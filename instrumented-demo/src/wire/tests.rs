@@ -1,1 +1,4 @@
-//! Tests.
+//! The contracts of the wire, and how errors are told apart.
+
+mod contract;
+mod unit;

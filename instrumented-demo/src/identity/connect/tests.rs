@@ -40,7 +40,7 @@ async fn ask(connector: Connector, address: SocketAddr) -> String {
 }
 
 fn to(service: &str, papers: &Papers) -> Connector {
-    Connector::to(service, papers.client("http/1.1").unwrap()).unwrap()
+    Connector::to(service, papers.client().unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -79,5 +79,5 @@ async fn integration_a_bad_caller_does_not_stop_the_next() {
 #[test]
 fn unit_names_no_certificate_can_have_are_refused() {
     let papers = Authority::new().unwrap().papers("gateway").unwrap();
-    assert!(Connector::to("no name", papers.client("h2").unwrap()).is_err());
+    assert!(Connector::to("no name", papers.client().unwrap()).is_err());
 }

@@ -43,7 +43,7 @@ async fn check(name: &str, settings: Settings, expected: &str) {
     let authority = Authority::new().unwrap();
     let knobs = Knobs::new();
     knobs.replace(settings);
-    let client = papers(&authority, "gateway").client("h2").unwrap();
+    let client = papers(&authority, "gateway").client().unwrap();
     let server = papers(&authority, "inventory-service");
     let result = connect(&server, client, name, knobs).await;
     assert!(result.contains(expected), "{result}");
@@ -69,7 +69,7 @@ async fn integration_a_service_is_not_another() {
 async fn integration_strangers_are_refused_on_both_sides() {
     let (authority, other) = (Authority::new().unwrap(), Authority::new().unwrap());
     let server = papers(&authority, "inventory-service");
-    let stranger = papers(&other, "gateway").client("h2").unwrap();
+    let stranger = papers(&other, "gateway").client().unwrap();
     let result = connect(&server, stranger, "inventory-service", Knobs::new()).await;
     assert!(result.contains("invalid peer certificate"), "{result}");
 

@@ -15,7 +15,8 @@ use tower::ServiceBuilder;
 
 use super::super::{Instance, audit};
 use crate::resilience::{Breaker, BreakerPolicy, Rate, RateLimiter};
-use crate::telemetry::{event, seconds_since};
+use crate::telemetry::names::own;
+use crate::telemetry::{event, seconds_since, set_own};
 use crate::topology::{PARTNER_KEY, ROUTES, Role};
 use crate::wire::bodies::Session;
 use crate::wire::{Ask, Fault, facts, write_line};
@@ -70,7 +71,16 @@ fn claimed(headers: &HeaderMap) -> &str {
     text(headers, "x-user-id").or(text(headers, "x-api-key")).unwrap_or("anonymous")
 }
 
+/// What customers say about themselves, as attributes of the request.
+const TOLD: [(&str, &str); 3] =
+    [("x-tenant", own::TENANT_ID), ("x-region", own::REGION), ("x-app-version", own::APP_VERSION)];
+
 async fn limit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    for (header, attribute) in TOLD {
+        if let Some(value) = text(request.headers(), header) {
+            set_own(attribute, value.to_owned());
+        }
+    }
     let taken = {
         let mut limiter = gate.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         limiter.take(claimed(request.headers()), Instant::now())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use opentelemetry::Context;
 
-use super::super::{audit, now_ms};
+use super::super::{audit, now_ms, user};
 use super::Orders;
 use super::store::{Change, Shard};
 use crate::db::DbError;
@@ -29,6 +29,9 @@ impl Orders {
         if let Some(known) = self.store.find_of(&request.customer_id, &id).await? {
             return Ok(known);
         }
+        if self.instance.knobs.read().reads_user_db {
+            self.read_user(&request.customer_id).await?;
+        }
         let total_cents = self.total(&request).await?;
         let order = Order {
             order_id: id,
@@ -43,6 +46,20 @@ impl Orders {
             return Err(fault);
         }
         self.confirm(order).await
+    }
+
+    /// Looks into the database of another service, and notes there that it did.
+    async fn read_user(&self, customer: &str) -> Result<(), DbError> {
+        let open = || user::open_primary(&self.instance);
+        let users = self.users.get_or_try_init(open).await?;
+        let mut connection = users.connect().await?;
+        let select = sqlx::query("SELECT name, region FROM users WHERE id = ?");
+        let select = select.bind(customer.to_owned());
+        connection.fetch_optional("SELECT users", select).await?;
+        let mut transaction = connection.begin().await?;
+        let update = sqlx::query("UPDATE users SET version = version WHERE id = ?");
+        transaction.execute("UPDATE users", update.bind(customer.to_owned())).await?;
+        transaction.commit().await
     }
 
     /// What the order costs, asked in three places side by side.

@@ -34,8 +34,8 @@ impl Shard {
         let hash = customer.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        // The low bits of this hash hardly differ between neighbours.
-        Shard((hash >> 32) as usize % SHARDS)
+        // Neighbours differ in few bits of this hash; a multiplication spreads them to the highest.
+        Shard((hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % SHARDS)
     }
 
     fn address(self) -> &'static str {

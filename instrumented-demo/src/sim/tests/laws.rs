@@ -6,8 +6,15 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 
 use super::*;
 
+/// Few enough requests of each system for a test.
 fn options(preset: Preset) -> Options {
-    small(preset, 600)
+    let requests = match preset {
+        Preset::DeepChain => 1,
+        Preset::MetaFetch => 4,
+        Preset::Shop => 400,
+        _ => 120,
+    };
+    small(preset, requests)
 }
 
 #[test]
@@ -69,11 +76,16 @@ fn edges_are_the_spans_that_call() {
             let edges = answers.edges.iter().filter(|e| (e.source_kind == "user") == is_entry);
             edges.map(|edge| edge.calls).sum()
         };
+        let known = match preset {
+            // Callers there have no spans of their own.
+            Preset::MetaFetch => kinds[&2] - answers.traces,
+            _ => calling,
+        };
+        assert_eq!(calls(false), known, "{preset:?}");
         let consumed: u64 = kinds.get(&5).copied().unwrap_or(0);
-        if calling > 0 {
-            assert_eq!(calls(false), calling, "{preset:?}");
-        }
-        assert_eq!(calls(true) + consumed, answers.traces, "{preset:?}");
+        // A batch that nobody called is no call.
+        let entered = if *preset == Preset::RpcSkew { 0 } else { answers.traces - consumed };
+        assert_eq!(calls(true), entered, "{preset:?}");
     }
 }
 
@@ -175,11 +187,11 @@ fn exemplars_are_spans_that_fall_into_their_bucket() {
 
 #[test]
 fn a_day_has_exactly_its_requests() {
-    let day = Options { minutes: None, ..small(Preset::Day1e9, 11_574) };
+    let day = Options { minutes: None, ..small(Preset::Day1e9, 2_400) };
     let (kept, summary) = Kept::of(&Options { signals: vec![Signal::Traces], ..day.clone() });
     let entries: u64 =
         summary.answers.edges.iter().filter(|e| e.source_kind == "user").map(|e| e.calls).sum();
-    assert_eq!(entries, 11_574);
+    assert_eq!(entries, 2_400);
     let spans = kept.spans();
     assert!(spans.iter().all(|(_, span)| span.trace_state == "ot=th:ffbe76c8b43958"));
     let hour = |h: u64| {

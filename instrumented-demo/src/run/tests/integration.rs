@@ -1,0 +1,168 @@
+//! The gateway's layers in front of a small system.
+
+use http::Method;
+use serde_json::json;
+
+use super::customer::Customer;
+use crate::run::{self, Options, Ports, Running};
+use crate::telemetry::Settings;
+use crate::test_collector::{Arrived, Collector, SERVER, attribute};
+use crate::topology::Shop;
+
+async fn small() -> (Collector, Running) {
+    let collector = Collector::start().await;
+    let telemetry = Settings { endpoint: Some(collector.endpoint.clone()), ..Settings::default() };
+    let options = Options {
+        shop: Shop::Five,
+        ports: Ports::Free,
+        rate_per_s: 0.0,
+        telemetry,
+        ..Options::default()
+    };
+    (collector, run::start(options).await.unwrap())
+}
+
+/// `error.type` and events of the gateway's requests with this status.
+fn gateway_spans(arrived: &Arrived, status: &str) -> Vec<(Option<String>, Vec<String>)> {
+    let is_wanted = |span: &&(String, opentelemetry_proto::tonic::trace::v1::Span)| {
+        let found = attribute(&span.1.attributes, "http.response.status_code");
+        span.0 == "gateway" && span.1.kind == SERVER && found.as_deref() == Some(status)
+    };
+    let facts = |(_, span): &(String, opentelemetry_proto::tonic::trace::v1::Span)| {
+        let events = span.events.iter().map(|event| event.name.clone()).collect();
+        (attribute(&span.attributes, "error.type"), events)
+    };
+    arrived.spans.iter().filter(is_wanted).map(facts).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_nobody_is_told_so_and_has_no_line() {
+    let (collector, running) = small().await;
+    let customer = Customer::new(running.gateway_addr(), "u1");
+    let nobody = customer.send(Method::GET, "/api/inventory", None, &[]).await;
+    assert_eq!((nobody.status, &nobody.body["error"]), (401, &json!("unauthenticated")));
+    let stranger = customer.send(Method::GET, "/api/inventory", None, &[("x-user-id", "u0")]).await;
+    assert_eq!(stranger.status, 401);
+    let forbidden =
+        customer.send(Method::GET, "/api/partners/stock", None, &[("x-user-id", "u1")]).await;
+    assert_eq!((forbidden.status, &forbidden.body["error"]), (403, &json!("scope_missing")));
+    running.stop().await;
+    let arrived = collector.arrived();
+    let spans = gateway_spans(&arrived, "401");
+    assert_eq!(spans.len(), 2);
+    for (error, events) in spans {
+        assert_eq!(error.as_deref(), Some("unauthenticated"));
+        assert_eq!(events, ["authentication.refused"]);
+    }
+    // The log is inside of authentication; the audit is not.
+    let lines = arrived.logs.iter().filter(|(service, _)| service == "gateway");
+    assert!(lines.clone().count() > 0);
+    for (_, line) in lines {
+        assert_eq!(attribute(&line.attributes, "decision").as_deref(), Some("refused"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_too_often_is_told_when_to_come_back_and_never_authenticated() {
+    let (collector, running) = small().await;
+    let customer = Customer::new(running.gateway_addr(), "u0");
+    let mut limited = None;
+    for _ in 0..2_000 {
+        let answer = customer.get("/api/inventory").await;
+        if answer.status == 429 {
+            limited = Some(answer);
+            break;
+        }
+        assert_eq!(answer.status, 401);
+    }
+    let limited = limited.expect("nobody was limited");
+    assert!(limited.headers.contains_key("retry-after"));
+    running.stop().await;
+    let arrived = collector.arrived();
+    let spans = gateway_spans(&arrived, "429");
+    let expected = (Some("rate_limited".to_owned()), vec!["rate_limit.exceeded".to_owned()]);
+    assert_eq!(spans, [expected]);
+    let counted = arrived.metrics.iter().any(|(_, m)| m.name == "middleware.rejected_requests");
+    assert!(counted, "nobody counted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_makes_one_line_of_the_gateway() {
+    let (collector, running) = small().await;
+    let customer = Customer::new(running.gateway_addr(), "u7");
+    assert_eq!(customer.get("/api/inventory/sku-3").await.status, 200);
+    running.stop().await;
+    let arrived = collector.arrived();
+    let lines: Vec<_> = arrived.logs.iter().filter(|(service, _)| service == "gateway").collect();
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0].1;
+    assert_eq!(attribute(&line.attributes, "userId").as_deref(), Some("u7"));
+    assert!(attribute(&line.attributes, "duration").is_some());
+    let correlation = attribute(&line.attributes, "correlationId").unwrap();
+    let hex: String = line.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(correlation, hex);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_fails_too_often_is_left_alone() {
+    use crate::faults::{Command, Knob, World};
+    let (collector, running) = small().await;
+    for instance in ["inventory-service-1", "inventory-service-2"] {
+        let settings = Box::new([Knob::ErrorPercent(100)].into_iter().collect());
+        let command = Command::Settings { instance: instance.to_owned(), settings };
+        running.world().obey(command).await.unwrap();
+    }
+    let customer = Customer::new(running.gateway_addr(), "u7");
+    let mut errors = Vec::new();
+    for _ in 0..60 {
+        let answer = customer.get("/api/inventory").await;
+        assert_eq!(answer.status, 503);
+        errors.push(answer.body["error"].as_str().unwrap_or_default().to_owned());
+    }
+    assert_eq!(errors.last().map(String::as_str), Some("circuit_open"));
+    // Users are not inventory: their breaker is closed.
+    assert_eq!(customer.get("/api/users/u7").await.status, 200);
+    running.stop().await;
+    let spans = gateway_spans(&collector.arrived(), "503");
+    let open = |(error, events): &&(Option<String>, Vec<String>)| {
+        error.as_deref() == Some("circuit_open")
+            && events.iter().any(|event| event == "circuit_breaker.open")
+    };
+    assert!(spans.iter().filter(open).count() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_twice_makes_one_order() {
+    let (_collector, running) = small().await;
+    let customer = Customer::new(running.gateway_addr(), "u9");
+    let body = json!({
+        "orderId": "o-twice", "customerId": "u9", "items": [{ "sku": "sku-5", "quantity": 1 }],
+    });
+    let first = customer.ask(Method::POST, "/api/orders", Some(body.clone())).await;
+    let second = customer.ask(Method::POST, "/api/orders", Some(body)).await;
+    assert_eq!((first.status, second.status), (201, 201));
+    assert_eq!(first.body, second.body);
+    let orders = customer.get("/api/orders?customerId=u9").await;
+    assert_eq!(orders.body.as_array().map(Vec::len), Some(1));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_no_sense_is_refused() {
+    let (_collector, running) = small().await;
+    let customer = Customer::new(running.gateway_addr(), "u9");
+    let cases = [
+        (json!({ "customerId": "u9", "items": [] }), 400),
+        (json!({ "customerId": "u9" }), 400),
+        (json!({ "customerId": "u9", "items": [], "extra": 1 }), 400),
+        (json!({ "customerId": "u9", "items": [{ "sku": "sku-0", "quantity": 1 }] }), 409),
+    ];
+    for (body, expected) in cases {
+        let answer = customer.ask(Method::POST, "/api/orders", Some(body.clone())).await;
+        assert_eq!(answer.status, expected, "{body}");
+    }
+    assert_eq!(customer.get("/api/inventory/sku-0").await.status, 404);
+    assert_eq!(customer.get("/api/orders/o-none").await.status, 404);
+    assert_eq!(customer.get("/nothing/here").await.status, 401);
+    running.stop().await;
+}
