@@ -115,7 +115,7 @@ fn peers_are_services_too(filled: &Filled) {
 fn filter_lines_select(filled: &Filled) {
     let parents = "select parent_span_id from spans where kind = 'client' and is_error \
                    and parent_span_id is not null";
-    let slow = "select trace_id from traces where duration_ns > 200000000";
+    let slow = "select trace_id from traces where duration_ns > 50000000";
     for (line, by_hand) in [
         ("service=payment kind=server", "service_name = 'payment' and kind = 'server'".to_owned()),
         ("dur>50ms", "duration_ns > 50000000".to_owned()),
@@ -128,8 +128,8 @@ fn filter_lines_select(filled: &Filled) {
         ("-(service=payment kind=server)", "not (service_name = 'payment' and kind = 'server')".to_owned()),
         ("post", "lower(name) like '%post%'".to_owned()),
         ("sql(duration_ns % 2 = 0)", "duration_ns % 2 = 0".to_owned()),
-        ("trace.dur>200ms", format!("trace_id in ({slow})")),
-        ("-trace.dur>200ms", format!("trace_id not in ({slow})")),
+        ("trace.dur>50ms", format!("trace_id in ({slow})")),
+        ("-trace.dur>50ms", format!("trace_id not in ({slow})")),
         ("child(kind=client is_error=true)", format!("span_id in ({parents})")),
         ("-child(kind=client is_error=true)", format!("span_id not in ({parents})")),
         ("kind=client parent(service=order)", "kind = 'client' and parent_service = 'order'".to_owned()),
