@@ -110,8 +110,10 @@ impl Wrong {
 
 /// What is known of the attributes of a table.
 pub(crate) trait KnownKeys {
-    /// Whether some row may have the key.
+    /// Whether some row has the key.
     fn has(&self, owner: Owner, key: &str) -> bool;
+    /// Whether every key is known; else one that is not may be there all the same.
+    fn is_complete(&self) -> bool;
     /// Keys like it, the nearest first.
     fn near(&self, key: &str) -> Vec<String>;
 }
@@ -190,7 +192,11 @@ fn set(keys: &Keys, owner: Owner) -> &KeySet {
 
 impl KnownKeys for SnapshotKeys<'_> {
     fn has(&self, owner: Owner, key: &str) -> bool {
-        self.sets(owner).any(|(set, complete)| set.contains_key(key) || !complete)
+        self.sets(owner).any(|(set, _)| set.contains_key(key))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.sets(Owner::Record).all(|(_, complete)| complete)
     }
 
     fn near(&self, key: &str) -> Vec<String> {

@@ -107,10 +107,12 @@ fn grown(
 }
 
 fn explicit(bounds: &[f64], counts: &[u64], min: Option<f64>, max: Option<f64>) -> Vec<Bucket> {
+    // Some senders write the open end as a bound.
+    let finite = |i: usize| bounds.get(i).copied().filter(|bound| bound.is_finite());
     let bucket = |(i, count): (usize, &u64)| {
-        let high = bounds.get(i).copied();
-        let low = match i.checked_sub(1).and_then(|i| bounds.get(i)) {
-            Some(low) => *low,
+        let high = finite(i);
+        let low = match i.checked_sub(1).and_then(finite) {
+            Some(low) => low,
             // Most things measured are not negative.
             None => min.unwrap_or(high.map_or(0.0, |high| high.min(0.0))),
         };

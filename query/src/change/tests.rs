@@ -49,8 +49,9 @@ fn a_stretch_is_found_where_it_begins_and_ends() {
     values[9..].iter_mut().for_each(|v| *v -= 3.0);
     check_stretch(&values, Some((6, 9)));
     // Gaps do not move it.
+    values[9] += 3.0;
     values[7] = -1.0;
-    check_stretch(&values, None);
+    check_stretch(&values, Some((6, 10)));
     // What was so from the start is no change.
     check_stretch(&[4.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], None);
 }

@@ -336,7 +336,9 @@ impl<'a> Writer<'a> {
                 ),
                 Vec::new(),
             ),
-            (false, false) => warn(format!("no row has the key {name}"), keys.near(name)),
+            (false, false) if keys.is_complete() => {
+                warn(format!("no row has the key {name}"), keys.near(name))
+            }
             _ => {}
         }
         let source = if resource && !record { Source::Resource } else { Source::Record };

@@ -15,6 +15,10 @@ impl KnownKeys for Keys {
         known.contains(&key)
     }
 
+    fn is_complete(&self) -> bool {
+        true
+    }
+
     fn near(&self, key: &str) -> Vec<String> {
         nearest(key, ["retries", "payment.provider", "k8s.pod.name"].into_iter())
     }

@@ -41,6 +41,8 @@ fn quantiles_lie_within_their_bucket() {
     check(&explicit(&[0, 10, 10, 0]), None, 0.75, 3.0);
     check(&explicit(&[0, 0, 0, 4]), Some(6.0), 1.0, 6.0);
     check(&explicit(&[0, 0, 0, 4]), None, 0.5, 4.0);
+    let open = Counts::Explicit { bounds: vec![1.0, f64::INFINITY], counts: vec![0, 4] };
+    check(&open, Some(3.0), 0.5, 2.0);
     check(&exponential(0, &[(1, 4)]), None, 0.5, 8_f64.sqrt());
     check(&exponential(0, &[(0, 1), (10, 1)]), None, 1.0, 2_048.0);
     assert_eq!(quantile(&mut [], 0.5), None);

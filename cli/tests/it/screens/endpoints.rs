@@ -6,6 +6,8 @@ use testkit::shop::{Edge, TraceTruth, USER};
 
 use super::*;
 
+mod explorer;
+
 fn hex(id: [u8; 16]) -> String {
     schemas::ids::hex(&id)
 }
@@ -24,6 +26,7 @@ fn endpoints_tell_the_truth() {
     correlation_reaches_all_signals(&filled);
     what_differs_is_found(&filled);
     wrong_questions_are_refused(&filled);
+    explorer::explorer(&filled);
 }
 
 fn services_and_operations(filled: &Filled) {

@@ -237,8 +237,7 @@ async fn values(
     let prefix = quoted(&prefix.to_lowercase());
     let sql = format!(
         "SELECT \"value\", count(*) AS \"count\" FROM (SELECT {expr} AS \"value\" FROM {table} \
-         WHERE {} LIMIT {SAMPLE_ROWS}) WHERE \"value\" IS NOT NULL \
-         AND strpos(lower(\"value\"), {prefix}) > 0 OR {prefix} = '' AND \"value\" IS NOT NULL \
+         WHERE {} LIMIT {SAMPLE_ROWS}) WHERE strpos(lower(\"value\"), {prefix}) > 0 \
          GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {ROWS_MAX}",
         between(period, time)
     );

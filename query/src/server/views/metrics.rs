@@ -63,7 +63,8 @@ impl Points<'_> {
              WHEN before IS NULL THEN CASE WHEN began THEN v END ELSE v - before END AS grown, \
              CASE WHEN is_delta THEN s WHEN is_reset THEN s \
              WHEN before IS NULL THEN CASE WHEN began THEN s END ELSE s - s_before END AS s_grown, \
-             (epoch_ns(time) - CASE WHEN is_delta OR before IS NULL THEN epoch_ns(start_time) \
+             (epoch_ns(time) - CASE WHEN is_delta OR before IS NULL \
+             THEN coalesce(epoch_ns(start_time), epoch_ns(time_before)) \
              ELSE epoch_ns(time_before) END) / 1e9 AS seconds \
              FROM (SELECT *, v < before AND NOT is_delta AND grows AS is_reset, \
              start_time >= {began} AS began FROM (SELECT metric, kind, {label} AS label, series_id, \
@@ -385,7 +386,8 @@ struct HistogramPoint {
     began: bool,
     low: Option<f64>,
     high: Option<f64>,
-    bounds: Option<Vec<f64>>,
+    /// JSON has no infinities; a bound that is none of them is absent.
+    bounds: Option<Vec<Option<f64>>>,
     bucket_counts: Option<Vec<u64>>,
     scale: Option<i32>,
     zero_count: Option<u64>,
@@ -411,7 +413,8 @@ impl HistogramPoint {
                 negative: side(self.neg_offset, &self.neg_counts),
             });
         }
-        let (bounds, counts) = (self.bounds.clone()?, self.bucket_counts.clone()?);
+        let bounds = self.bounds.iter().flatten().map(|bound| bound.unwrap_or(f64::INFINITY));
+        let (bounds, counts) = (bounds.collect(), self.bucket_counts.clone()?);
         Some(Counts::Explicit { bounds, counts })
     }
 }
@@ -482,7 +485,7 @@ async fn add_own_quantiles(
     struct Own {
         slot: usize,
         bin: i64,
-        quantile: f64,
+        quantile: Option<f64>,
         value: Option<f64>,
     }
     let sql = format!(
@@ -501,11 +504,11 @@ async fn add_own_quantiles(
     for (slot, group) in answer.groups.iter_mut().enumerate().filter(|(_, group)| group.series == 1)
     {
         let mut quantiles: Vec<f64> =
-            own.iter().filter(|row| row.slot == slot).map(|row| row.quantile).collect();
+            own.iter().filter(|row| row.slot == slot).filter_map(|row| row.quantile).collect();
         quantiles.sort_by(f64::total_cmp);
         quantiles.dedup();
         let line = |quantile: f64| {
-            let of = |row: &&Own| row.slot == slot && row.quantile == quantile;
+            let of = |row: &&Own| row.slot == slot && row.quantile == Some(quantile);
             let values = own.iter().filter(of).map(|row| (row.bin, row.value));
             QuantileLine { quantile, values: points.grid.fill(values) }
         };
