@@ -214,9 +214,6 @@ impl App {
                 Go::Say(text) => self.say(text),
                 Go::Scope(scope) => self.set_scope(scope),
                 Go::Edit(text) => self.out.effects.push(Effect::Edit(text)),
-                Go::Download(name, request) => {
-                    self.out.effects.push(Effect::Download { name, request });
-                }
             }
         }
     }

@@ -31,6 +31,8 @@ mod screens;
 mod slot;
 pub mod span_rows;
 mod terminal;
+#[cfg(test)]
+mod testing;
 pub mod theme;
 pub mod widgets;
 mod window;
@@ -78,12 +80,17 @@ pub async fn run(ask: Arc<dyn Ask>, options: Options) -> Result<(), Error> {
         return Err(Error::NoTerminal);
     }
     let app = first(&options, Now { mono_ms: 0, unix_ns: api::time::now_ns() })?;
+    Ok(show(ask, app).await?)
+}
+
+/// Takes the terminal for an explorer, and gives it back.
+async fn show(ask: Arc<dyn Ask>, app: App) -> io::Result<()> {
     if app.look.depth == Depth::None {
         // Without this crossterm would reset all attributes at each change of colour.
         crossterm::style::force_color_output(true);
     }
     let guard = terminal::Guard::take(app.look.mouse)?;
-    Ok(runtime::run(ask, app, guard).await?)
+    runtime::run(ask, app, guard).await
 }
 
 /// The explorer as it opens.

@@ -50,6 +50,7 @@ fn range_text(range: Range) -> String {
         Range::Between(from_ns, to_ns) => {
             format!("{}..{}", api::time::format(from_ns), api::time::format(to_ns))
         }
+        Range::Since(from_ns) => format!("since {}", api::time::format(from_ns)),
         Range::All => "all".to_owned(),
     }
 }
@@ -151,7 +152,8 @@ impl Target {
     }
 }
 
-fn encoded(text: &str) -> String {
+/// The text as it may stand in a link.
+pub(crate) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte) {

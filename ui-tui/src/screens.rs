@@ -22,6 +22,7 @@ use crate::widgets::table::{self, Column};
 pub(crate) mod heat;
 pub(crate) mod service;
 pub(crate) mod services;
+pub(crate) mod sql;
 pub(crate) mod trace;
 pub(crate) mod traces;
 
@@ -141,8 +142,6 @@ pub(crate) enum Go {
     Scope(Scope),
     /// A text into the person's editor.
     Edit(String),
-    /// An answer written to a file as it comes.
-    Download(String, Request),
 }
 
 /// What a screen reads while it draws or answers about itself.
@@ -300,6 +299,7 @@ pub(crate) fn root(place: Place) -> Option<Box<dyn Screen>> {
     Some(match place {
         Place::Services => Box::new(services::Services::default()),
         Place::Traces => Box::new(traces::Traces::default()),
+        Place::Sql => Box::new(sql::Sql::default()),
         _ => return None,
     })
 }

@@ -202,7 +202,8 @@ impl App {
         if statements.is_empty() {
             return self.say("no statement yet");
         }
-        self.say("SQL screen missing");
+        let scope = self.top().scope.clone();
+        self.push(Box::new(screens::sql::Sql::showing(&statements)), scope);
     }
 
     /// Opens what a pasted text names: a trace id, a `traceparent`, a link, a log line in JSON.

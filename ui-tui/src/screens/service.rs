@@ -220,7 +220,7 @@ impl Screen for Service {
     }
 
     fn link(&self) -> String {
-        format!("service/{}", self.name.replace(['?', '&', '%', ' '], "_"))
+        format!("service/{}", crate::link::encoded(&self.name))
     }
 
     fn slots(&self) -> usize {
