@@ -9,8 +9,11 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
+mod range;
 #[cfg(test)]
 mod tests;
+
+pub use range::{Range, range};
 
 /// A text that is no time. The message says which forms are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,6 +8,7 @@ mod exemplars;
 mod hist;
 mod ids;
 mod nth;
+mod pattern;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     let mut all = time::scalar();
     all.extend(ids::scalar());
     all.extend(hist::scalar());
+    all.extend(pattern::scalar());
     all
 }
 

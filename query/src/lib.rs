@@ -6,12 +6,16 @@
 #![warn(missing_docs)]
 
 mod attributes;
+mod change;
+mod completion;
 pub mod encode;
 mod engine;
 mod error;
+mod filter;
 mod functions;
 mod guard;
 mod limits;
+mod series;
 pub mod server;
 mod system;
 mod table;

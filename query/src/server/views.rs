@@ -1,15 +1,27 @@
 //! The typed questions of `api::views`: parameters in, SQL to the engine, typed rows out.
 //!
-//! Nothing is computed here: every question is SQL text over tables and views with arguments, in
-//! [`questions`]. Answers are whole, so that a failure is a status and never half an answer.
+//! Every question is SQL text over tables and views with arguments, in the file of its subject. What
+//! is done to the rows afterwards is putting them together, and a formula where SQL does not reach.
+//! Answers are whole, so that a failure is a status and never half an answer.
 
+mod editor;
+mod heatmap;
+mod ingest;
+mod logs;
+mod metrics;
 mod questions;
+mod ranges;
+mod ranked;
 mod request;
+mod services;
+mod skeleton;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::sql::{SqlRequest, Stats};
 use api::time;
@@ -25,6 +37,7 @@ use serde::de::DeserializeOwned;
 
 use super::{json_body, problem};
 use crate::encode::{Encoder, Format, Options as Encoding};
+use crate::filter::{self, Filter, Over, Setting, SnapshotKeys};
 use crate::guard::guard_condition;
 use crate::views::quoted;
 use crate::{Engine, QueryError};
@@ -42,7 +55,13 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
     let routes = with::<views::Bottlenecks>(with::<views::Compare>(routes));
     let routes = with::<views::TraceDiff>(with::<views::CohortDiff>(routes));
     let routes = with::<views::Causes>(with::<views::Heatmap>(routes));
-    with::<views::Correlation>(routes)
+    let routes = with::<views::Skeleton>(with::<views::SpanDetails>(routes));
+    let routes = with::<views::Logs>(with::<views::LogVolume>(routes));
+    let routes = with::<views::LogPatterns>(with::<views::NearbyLogs>(routes));
+    let routes = with::<views::Metrics>(with::<views::MetricSeries>(routes));
+    let routes = with::<views::MetricsRanked>(with::<views::FilterLine>(routes));
+    let routes = with::<views::Complete>(with::<views::Ingest>(routes));
+    with::<views::Watermark>(with::<views::Correlation>(routes))
 }
 
 fn with<Q: Answers>(routes: Router<Arc<Engine>>) -> Router<Arc<Engine>> {
@@ -51,6 +70,9 @@ fn with<Q: Answers>(routes: Router<Arc<Engine>>) -> Router<Arc<Engine>> {
 
 /// How a question is answered.
 trait Answers: Question {
+    /// What the filter line is over; without it the question takes none.
+    const OVER: Option<Over> = None;
+
     /// Asks the engine what it takes.
     fn answer(
         self,
@@ -67,8 +89,17 @@ async fn handle<Q: Answers>(
         let now_ns = time::now_ns();
         let (question, options): (Q, Options) =
             request::read(&Q::ENDPOINT, path.iter(), query.as_deref().unwrap_or(""), now_ns)?;
+        let is_searched = options.search.as_deref().is_some_and(|line| !line.trim().is_empty());
+        if is_searched && Q::OVER.is_none() {
+            let message = format!("{} takes no filter line", Q::ENDPOINT.path);
+            return Err(QueryError::unknown_parameter(message));
+        }
+        if options.prefetch == Some(true) {
+            spare_place(&engine)?;
+        }
         let basis = Basis::default();
-        question.answer(&mut Asking { engine, options, now_ns, basis }).await
+        let over = Q::OVER.unwrap_or(Over::Spans);
+        question.answer(&mut Asking { engine, options, now_ns, over, basis }).await
     };
     match asked.await {
         Ok(answer) => json_body(StatusCode::OK, "application/json", &answer),
@@ -76,12 +107,30 @@ async fn handle<Q: Answers>(
     }
 }
 
+/// Questions asked ahead of need have half of the places at most.
+fn spare_place(engine: &Engine) -> Result<(), QueryError> {
+    if engine.running().len() < engine.config().concurrent.div_ceil(2) {
+        return Ok(());
+    }
+    let message = "other questions keep the engine busy";
+    Err(QueryError::overloaded(message, Duration::from_secs(1)).with_hint("ask without prefetch"))
+}
+
+/// What an empty filter line is.
+const NO_CONDITION: &str = "(TRUE)";
+
+/// The instance of a resource, by the first attribute that names one.
+const INSTANCE: &str = "coalesce(resource['service.instance.id'], resource['k8s.pod.name'], \
+                        resource['host.name'])";
+
 /// What it takes to answer one question, and what the answer is built on so far.
 struct Asking {
     engine: Arc<Engine>,
     options: Options,
     /// The start of the question.
     now_ns: i64,
+    /// What the filter line is over.
+    over: Over,
     basis: Basis,
 }
 
@@ -104,6 +153,76 @@ impl Asking {
         let (rows, stats) = run(&self.engine, request).await?;
         add(&mut self.basis.stats, stats);
         Ok(rows)
+    }
+
+    /// The rows of a statement, however few are wanted of the answer.
+    async fn whole<T: DeserializeOwned>(&mut self, sql: String) -> Result<Vec<T>, QueryError> {
+        let limit = self.options.limit.take();
+        let rows = self.rows(sql, None).await;
+        self.options.limit = limit;
+        rows
+    }
+
+    /// Cuts rows to those that are wanted.
+    fn cut<T>(&mut self, rows: &mut Vec<T>) {
+        let limit = self.options.limit.and_then(|limit| usize::try_from(limit).ok());
+        if let Some(limit) = limit.filter(|limit| *limit < rows.len()) {
+            rows.truncate(limit);
+            self.basis.stats.truncated = true;
+        }
+    }
+
+    /// The condition of the filter line; `TRUE` without one.
+    fn search(&mut self, range: &TimeRange) -> Result<String, QueryError> {
+        let line = self.options.search.clone().unwrap_or_default();
+        let filter = self.filter(&line, self.over, range)?;
+        for warning in filter.warnings {
+            let near = match warning.near.as_slice() {
+                [] => String::new(),
+                near => format!("; did you mean {}?", near.join(", ")),
+            };
+            self.basis.stats.warnings.push(format!("{}{near}", warning.message));
+        }
+        Ok(format!("({})", filter.sql))
+    }
+
+    /// A filter line as SQL.
+    fn filter(&self, line: &str, over: Over, range: &TimeRange) -> Result<Filter, QueryError> {
+        let snapshot = self.engine.store().snapshot();
+        let keys = SnapshotKeys { snapshot: &snapshot, tables: over.tables() };
+        let range = ranges::bounds_ns(range)?;
+        let setting = Setting { over, range, now_ns: self.now_ns, keys: &keys };
+        filter::filter(line, &setting).map_err(filter::Wrong::refused)
+    }
+
+    /// The condition of a question: its raw one and the filter line.
+    fn conditions(
+        &mut self,
+        filter: Option<&str>,
+        range: &TimeRange,
+    ) -> Result<String, QueryError> {
+        let search = self.search(range)?;
+        match filter {
+            None => Ok(search),
+            Some(filter) => {
+                Ok(format!("{} AND {search}", bracketed(filter, &self.engine.config().guard)?))
+            }
+        }
+    }
+
+    /// The same for the argument of a view, which is absent where neither is given.
+    fn selection(
+        &mut self,
+        filter: Option<&str>,
+        range: &TimeRange,
+    ) -> Result<Option<String>, QueryError> {
+        let search = Some(self.search(range)?).filter(|search| search != NO_CONDITION);
+        Ok(match (filter, search) {
+            (Some(filter), Some(search)) => {
+                Some(format!("{} AND {search}", bracketed(filter, &self.engine.config().guard)?))
+            }
+            (filter, search) => filter.map(str::to_owned).or(search),
+        })
     }
 
     /// The rows of a view with arguments.
@@ -135,6 +254,7 @@ impl Asking {
 
     /// The answer that is one list.
     fn list<T>(&mut self, rows: Vec<T>, range: TimeRange) -> List<T> {
+        self.basis.stats.rows = rows.len() as u64;
         List { rows, range, bins: None, basis: std::mem::take(&mut self.basis) }
     }
 }
@@ -178,7 +298,9 @@ async fn run<T: DeserializeOwned>(
 /// Adds what a further statement was built on.
 fn add(to: &mut Stats, more: Stats) {
     if to.query_id.is_empty() {
+        let warnings = std::mem::take(&mut to.warnings);
         *to = more;
+        to.warnings.splice(0..0, warnings);
         return;
     }
     to.query_id = format!("{},{}", to.query_id, more.query_id);

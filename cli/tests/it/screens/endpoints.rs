@@ -6,6 +6,8 @@ use testkit::shop::{Edge, TraceTruth, USER};
 
 use super::*;
 
+mod explorer;
+
 fn hex(id: [u8; 16]) -> String {
     schemas::ids::hex(&id)
 }
@@ -24,14 +26,12 @@ fn endpoints_tell_the_truth() {
     correlation_reaches_all_signals(&filled);
     what_differs_is_found(&filled);
     wrong_questions_are_refused(&filled);
+    explorer::explorer(&filled);
 }
 
 fn services_and_operations(filled: &Filled) {
-    let services = filled.ask(Services {
-        from: filled.from(),
-        to: filled.to(),
-        ..Services::default()
-    });
+    let services =
+        filled.ask(Services { from: filled.from(), to: filled.to(), ..Services::default() });
     assert_eq!(services.range, TimeRange { from: filled.from(), to: filled.to() });
     assert!(services.basis.sql[0].starts_with("SELECT service_name"), "{:?}", services.basis.sql);
     assert_eq!(services.basis.stats.rows, services.rows.len() as u64);

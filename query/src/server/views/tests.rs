@@ -4,7 +4,7 @@
 
 use api::views::{Breakdown, Heatmap, Question, Tail, Trace};
 
-use super::questions::column_ns;
+use super::ranges::{Grid, column_ns, compared, range};
 use super::request::read;
 
 const NOW_NS: i64 = 1_795_341_600_000_000_000;
@@ -57,4 +57,39 @@ fn columns_have_usual_widths() {
         let found = column_ns(length_s * 1_000_000_000, columns);
         assert_eq!(found, expected_s * 1_000_000_000, "{length_s} s in {columns}");
     }
+}
+
+/// Length of a range in seconds, columns and the least width asked for, and what comes of it.
+#[test]
+fn columns_cover_the_range() {
+    for (from, to, columns, least_s, expected) in [
+        ("10:00:00", "10:15:00", 60, 0, (15, 60)),
+        ("10:00:07", "10:15:07", 60, 0, (15, 61)),
+        ("10:00:00", "10:15:00", 60, 60, (60, 15)),
+        ("10:00:00", "10:00:10", 60, 60, (10, 1)),
+        ("10:00:00", "11:00:00", 1, 0, (3_600, 1)),
+    ] {
+        let at = |clock: &str| Some(format!("2026-11-22T{clock}Z"));
+        let range = range(at(from), at(to)).unwrap();
+        let grid = Grid::wider(&range, columns, least_s * 1_000_000_000).unwrap();
+        assert_eq!((grid.width_ns / 1_000_000_000, grid.count), expected, "{from} {to} {columns}");
+        assert_eq!(grid.from_ns % grid.width_ns, 0);
+    }
+}
+
+#[test]
+fn periods_are_compared() {
+    let asked = range(Some("2026-11-22T10:00:00Z".into()), Some("2026-11-22T10:15:00Z".into()));
+    let asked = asked.unwrap();
+    for (with, expected) in [
+        ("previous", "2026-11-22T09:45:00.000000000Z"),
+        ("1d", "2026-11-21T10:00:00.000000000Z"),
+        ("-7d", "2026-11-15T10:00:00.000000000Z"),
+    ] {
+        let found = compared(&asked, Some(with)).unwrap().unwrap();
+        assert_eq!(found.from.as_deref(), Some(expected), "{with}");
+    }
+    assert_eq!(compared(&asked, Some("none")), Ok(None));
+    assert!(compared(&asked, Some("soon")).is_err());
+    assert!(compared(&range(None, None).unwrap(), Some("previous")).is_err());
 }
