@@ -22,6 +22,7 @@ use crate::widgets::table::{self, Column};
 
 pub(crate) mod heat;
 pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod service;
 pub(crate) mod services;
 pub(crate) mod trace;
@@ -298,6 +299,7 @@ pub(crate) fn root(place: Place) -> Option<Box<dyn Screen>> {
         Place::Services => Box::new(services::Services::default()),
         Place::Traces => Box::new(traces::Traces::default()),
         Place::Logs => logs::open(logs::Of::Scope),
+        Place::Metrics => metrics::open(metrics::About::default()),
         _ => return None,
     })
 }
@@ -310,6 +312,7 @@ pub(crate) fn pivot(
 ) -> Option<(Box<dyn Screen>, Scope)> {
     let screen = match place {
         Place::Logs => logs::open(logs::of_subject(subject)),
+        Place::Metrics => metrics::open(metrics::about(subject)),
         other => root(other)?,
     };
     Some((screen, scope.clone()))
