@@ -72,14 +72,12 @@ pub(crate) struct Appearance {
     pub(crate) glyphs: Glyphs,
     pub(crate) theme: Theme,
     pub(crate) mouse: bool,
-    /// No spinner.
-    pub(crate) reduced_motion: bool,
 }
 
 impl Appearance {
     pub(crate) fn new(name: ThemeName, depth: Depth, glyphs: Glyphs) -> Appearance {
         let theme = Theme::new(name, depth, glyphs);
-        Appearance { name, depth, glyphs, theme, mouse: true, reduced_motion: false }
+        Appearance { name, depth, glyphs, theme, mouse: true }
     }
 }
 
@@ -91,7 +89,13 @@ struct Note {
 
 impl App {
     /// An explorer that opens at a place, with a scope. The first event must be a [`Event::Resize`].
-    pub(crate) fn new(look: Appearance, screen: Box<dyn Screen>, place: Place, scope: Scope, now: Now) -> App {
+    pub(crate) fn new(
+        look: Appearance,
+        screen: Box<dyn Screen>,
+        place: Place,
+        scope: Scope,
+        now: Now,
+    ) -> App {
         let view = View::new(screen, scope, now);
         let mut app = App {
             tabs: vec![Tab { place, views: vec![view], forward: Vec::new() }],
@@ -185,11 +189,7 @@ impl App {
     }
 
     /// Lets the view on the screen do something, and follows what it wants of the explorer.
-    fn with_top<R>(
-        &mut self,
-        fresh: bool,
-        f: impl FnOnce(&mut dyn Screen, &mut Cx<'_>) -> R,
-    ) -> R {
+    fn with_top<R>(&mut self, fresh: bool, f: impl FnOnce(&mut dyn Screen, &mut Cx<'_>) -> R) -> R {
         let (now, body) = (self.now, self.body());
         let views = &mut self.tabs[self.current].views;
         let top = views.len() - 1;
@@ -211,13 +211,12 @@ impl App {
         for go in go {
             match go {
                 Go::Push(screen, scope) => self.push(screen, scope),
-                Go::Over(overlay) => self.open_over(overlay),
                 Go::Say(text) => self.say(text),
                 Go::Scope(scope) => self.set_scope(scope),
-                Go::Back => {
-                    self.back();
+                Go::Edit(text) => self.out.effects.push(Effect::Edit(text)),
+                Go::Download(name, request) => {
+                    self.out.effects.push(Effect::Download { name, request });
                 }
-                Go::Copy(text) => self.copy(text),
             }
         }
     }

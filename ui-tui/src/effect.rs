@@ -18,15 +18,9 @@ pub(crate) enum Effect {
     /// Put a text on the clipboard.
     Copy(String),
     /// Write a new file into the directory the explorer was started in.
-    Write {
-        name: String,
-        bytes: Vec<u8>,
-    },
+    Write { name: String, bytes: Vec<u8> },
     /// Ask for an answer in a format of the server's and write it to a file as it comes.
-    Download {
-        name: String,
-        request: Request,
-    },
+    Download { name: String, request: Request },
     /// Open a text in the person's editor.
     Edit(String),
     /// Switch the reports of the mouse on or off.

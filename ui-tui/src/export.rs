@@ -30,10 +30,7 @@ pub(crate) fn effect(app: &App, form: Form) -> Result<Effect, String> {
         Form::Arrow => {
             let statements = app.statements();
             let sql = statements.first().ok_or("no statement behind this")?;
-            Effect::Download {
-                name: name("arrow"),
-                request: Request::encoded(sql, Format::Arrow),
-            }
+            Effect::Download { name: name("arrow"), request: Request::encoded(sql, Format::Arrow) }
         }
     })
 }

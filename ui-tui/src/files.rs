@@ -75,13 +75,8 @@ pub(crate) async fn edit(text: String) -> Result<String, String> {
         private_file(&file, &text)?;
         // A shell, since an editor may have arguments: `code --wait`.
         let mut command = tokio::process::Command::new("sh");
-        let status = command
-            .arg("-c")
-            .arg(format!("{editor} \"$1\""))
-            .arg("sh")
-            .arg(&file)
-            .status()
-            .await?;
+        let status =
+            command.arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(&file).status().await?;
         if status.success() {
             std::fs::read_to_string(&file)
         } else {
@@ -96,6 +91,7 @@ pub(crate) async fn edit(text: String) -> Result<String, String> {
 
 fn private_file(path: &Path, text: &str) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
 }

@@ -12,12 +12,12 @@ use api::ask::Ask;
 
 mod action;
 mod app;
+pub mod chart_data;
+pub mod clipboard;
 mod effect;
 mod event;
 mod export;
 mod files;
-pub mod chart_data;
-pub mod clipboard;
 pub mod flames;
 pub mod format;
 mod link;
@@ -106,8 +106,8 @@ fn first(options: &Options, now: Now) -> Result<App, Error> {
         target.apply(&mut scope, now);
     }
     let place = target.as_ref().map_or(action::Place::Services, link::Target::place);
-    let screen = screens::root(place)
-        .ok_or_else(|| Error::Option("this screen is not there".to_owned()))?;
+    let screen =
+        screens::root(place).ok_or_else(|| Error::Option("this screen is not there".to_owned()))?;
     let mut app = App::new(appearance(options), screen, place, scope, now);
     if let Some(target) = target.filter(|target| target.of.is_some()) {
         app.open_link(&target);
@@ -119,7 +119,10 @@ fn appearance(options: &Options) -> Appearance {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| variable(name));
     let glyphs = if options.ascii { Glyphs::ASCII } else { Glyphs::for_locale(locale.as_deref()) };
-    let depth = match termprofile::TermProfile::detect(&io::stdout(), termprofile::DetectorSettings::default()) {
+    let depth = match termprofile::TermProfile::detect(
+        &io::stdout(),
+        termprofile::DetectorSettings::default(),
+    ) {
         _ if variable("NO_COLOR").is_some() => Depth::None,
         profile => Depth::from(profile),
     };

@@ -4,11 +4,11 @@
 
 use std::fmt::Write as _;
 
+use crate::action::Place;
 use crate::event::Now;
 use crate::overlay::time;
 use crate::scope::{Range, Scope};
 use crate::screens::{self, Screen, View};
-use crate::action::Place;
 
 #[cfg(test)]
 mod tests;
@@ -73,8 +73,7 @@ fn link(text: &str) -> Option<Target> {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let (word, of) = path.split_once('/').map_or((path, None), |(word, of)| (word, Some(of)));
     let known = matches!(word, "trace" | "service") || place(word).is_some();
-    let mut target =
-        Target { word: word.to_owned(), of: of.map(decoded), ..Target::default() };
+    let mut target = Target { word: word.to_owned(), of: of.map(decoded), ..Target::default() };
     for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
         let value = Some(decoded(value));
         match name {

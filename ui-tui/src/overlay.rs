@@ -91,8 +91,7 @@ impl Overlay {
 
     /// What can be copied.
     pub(crate) fn copy() -> Overlay {
-        let row =
-            |key, title: &str, what| (key, title.to_owned(), Deed::Act(Action::Copy(what)));
+        let row = |key, title: &str, what| (key, title.to_owned(), Deed::Act(Action::Copy(what)));
         Overlay::Choice(Choice::new(
             "Copy",
             vec![

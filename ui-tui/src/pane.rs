@@ -2,11 +2,11 @@
 
 use api::client::ClientError;
 
+use crate::event::Now;
 use crate::format;
 use crate::safe_text::SafeText;
 use crate::scope::Scope;
 use crate::slot::{DEADLINE_S, Slot, State};
-use crate::event::Now;
 use crate::theme::Role;
 use crate::widgets::Pen;
 
@@ -184,7 +184,10 @@ pub(crate) fn nothing(pen: &mut Pen<'_>, scope: &Scope, what: &str) {
         text.push((format!("with the filter  {}", scope.filter), Role::Text));
         text.push(("/ changes the filter".to_owned(), Role::Dim));
     }
-    text.push(("-  looks at more time, t  at another one, 7  tells what arrives".to_owned(), Role::Dim));
+    text.push((
+        "-  looks at more time, t  at another one, 7  tells what arrives".to_owned(),
+        Role::Dim,
+    ));
     if scope.filter.is_empty() {
         let lines = [
             "to send: export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317",

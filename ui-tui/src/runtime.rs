@@ -125,8 +125,9 @@ impl Runtime {
     /// Takes what has come in the meantime, so that one frame shows all of it.
     async fn drain(&mut self, app: &mut App) -> io::Result<bool> {
         for _ in 0..DRAIN_MAX {
-            let waiting = self.input.as_mut().and_then(|input| futures::FutureExt::now_or_never(input.next()));
-            let event = match waiting {
+            let Some(input) = self.input.as_mut() else { return Ok(false) };
+            // Polled in this task's context: crossterm remembers the waker of the first poll.
+            let event = match futures::future::poll_immediate(input.next()).await {
                 Some(input) => read(input.ok_or_else(gone)??),
                 None => match self.asking.try_join_next_with_id() {
                     Some(done) => self.answered(done),

@@ -152,9 +152,7 @@ impl Range {
                 let to_ns = (now.unix_ns.div_euclid(bucket_ns) + 1) * bucket_ns;
                 Fixed { from_ns: Some(to_ns - length_ns), to_ns: Some(to_ns) }
             }
-            Range::Between(from_ns, to_ns) => {
-                Fixed { from_ns: Some(from_ns), to_ns: Some(to_ns) }
-            }
+            Range::Between(from_ns, to_ns) => Fixed { from_ns: Some(from_ns), to_ns: Some(to_ns) },
             Range::All => Fixed::default(),
         }
     }
@@ -167,7 +165,11 @@ impl Range {
             }
             Range::Between(from_ns, to_ns) => {
                 let quarter = (to_ns - from_ns) / 4;
-                if quarter < 1_000 { self } else { Range::Between(from_ns + quarter, to_ns - quarter) }
+                if quarter < 1_000 {
+                    self
+                } else {
+                    Range::Between(from_ns + quarter, to_ns - quarter)
+                }
             }
             Range::All => Range::Last(STEPS_NS[STEPS_NS.len() - 1]),
         }
@@ -217,7 +219,8 @@ impl fmt::Display for Range {
 /// `14:00..14:30`, with the day in front when it is not within one.
 fn between(from_ns: i64, to_ns: i64) -> String {
     let (from, to) = (time::format(from_ns), time::format(to_ns));
-    let clock = |text: &str, whole: bool| text.get(11..if whole { 16 } else { 19 }).map(str::to_owned);
+    let clock =
+        |text: &str, whole: bool| text.get(11..if whole { 16 } else { 19 }).map(str::to_owned);
     let whole = from_ns % MINUTE_NS == 0 && to_ns % MINUTE_NS == 0;
     let (Some(day), Some(last)) = (from.get(..10), to.get(..10)) else { return String::new() };
     let (Some(a), Some(b)) = (clock(&from, whole), clock(&to, whole)) else { return String::new() };
@@ -226,7 +229,8 @@ fn between(from_ns: i64, to_ns: i64) -> String {
 
 /// `90s`, `15m`, `1h30m`, `7d`.
 pub(crate) fn length(ns: i64) -> String {
-    const UNITS: [(i64, &str); 4] = [(DAY_NS, "d"), (HOUR_NS, "h"), (MINUTE_NS, "m"), (SECOND_NS, "s")];
+    const UNITS: [(i64, &str); 4] =
+        [(DAY_NS, "d"), (HOUR_NS, "h"), (MINUTE_NS, "m"), (SECOND_NS, "s")];
     let mut rest = ns;
     let mut text = String::new();
     for (unit_ns, name) in UNITS {

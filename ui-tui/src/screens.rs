@@ -11,11 +11,10 @@ use ratatui::layout::Rect;
 
 use crate::action::{Action, Layer, Place};
 use crate::event::{Key, Now};
-use crate::overlay::Overlay;
+use crate::pane::{self, Frame};
 use crate::request::Request;
 use crate::scope::{Fixed, Scope};
 use crate::slot::{Outbox, Slot, State};
-use crate::pane::{self, Frame};
 use crate::theme::Theme;
 use crate::widgets::Pen;
 use crate::widgets::table::{self, Column};
@@ -51,7 +50,14 @@ impl View {
 
     /// What the screen reads of it.
     pub(crate) fn look<'a>(&'a self, now: Now, theme: &'a Theme) -> Look<'a> {
-        Look { scope: &self.scope, fixed: self.fixed, slots: &self.slots, focus: self.focus, now, theme }
+        Look {
+            scope: &self.scope,
+            fixed: self.fixed,
+            slots: &self.slots,
+            focus: self.focus,
+            now,
+            theme,
+        }
     }
 
     /// Where the panes are; those that do not fit, or make way for one alone, have no area.
@@ -131,16 +137,14 @@ impl Cx<'_> {
 pub(crate) enum Go {
     /// A screen on top.
     Push(Box<dyn Screen>, Scope),
-    /// Something over the screen.
-    Over(Overlay),
     /// One line for a moment.
     Say(String),
     /// The same screen about something else.
     Scope(Scope),
-    /// The view before.
-    Back,
-    /// A text onto the clipboard.
-    Copy(String),
+    /// A text into the person's editor.
+    Edit(String),
+    /// An answer written to a file as it comes.
+    Download(String, Request),
 }
 
 /// What a screen reads while it draws or answers about itself.

@@ -58,7 +58,8 @@ impl List {
     pub(crate) fn scroll(&mut self, rows: isize, len: usize, height: usize) {
         let top = self.window(len, height).start.saturating_add_signed(rows);
         self.top = top.min(len.saturating_sub(height));
-        self.at = self.at.clamp(self.top, (self.top + height.max(1) - 1).min(len.saturating_sub(1)));
+        self.at =
+            self.at.clamp(self.top, (self.top + height.max(1) - 1).min(len.saturating_sub(1)));
     }
 
     /// Carries out an action that moves; false when it is none.

@@ -4,7 +4,8 @@ use super::*;
 
 #[test]
 fn names_go_there_and_back() {
-    let keys = "x G ? / enter esc tab backtab space up pgdn f5 ctrl-c ctrl-pgdn alt-right ctrl-alt-x {";
+    let keys =
+        "x G ? / enter esc tab backtab space up pgdn f5 ctrl-c ctrl-pgdn alt-right ctrl-alt-x {";
     let back: Vec<String> =
         keys.split(' ').map(|key| Key::parse(key).expect(key).to_string()).collect();
     assert_eq!(back.join(" "), keys);

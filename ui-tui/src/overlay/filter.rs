@@ -4,8 +4,8 @@
 use api::client::ClientError;
 use api::views::{Complete, CompleteAnswer, FilterAnswer, FilterLine as Meaning, Options};
 
-use super::line;
 use super::Next;
+use super::line;
 use crate::event::{Key, Now};
 use crate::format;
 use crate::overlay::Deed;
@@ -212,7 +212,9 @@ impl FilterLine {
                 let near = if near.is_empty() { near } else { format!(" (near: {near})") };
                 (format!("{}{near}", warning.message), Role::Warn)
             }
-            Some(meaning) if !self.line.text().trim().is_empty() => (meaning.sql.clone(), Role::Dim),
+            Some(meaning) if !self.line.text().trim().is_empty() => {
+                (meaning.sql.clone(), Role::Dim)
+            }
             _ => ("service=checkout dur>250ms status=error -env=dev timeout".into(), Role::Dim),
         }
     }

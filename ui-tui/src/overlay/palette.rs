@@ -142,8 +142,20 @@ impl Palette {
         for (y, row) in (2..).zip(window) {
             let entry = &self.entries[self.found[row]];
             let key_width = entry.key.len() as u16;
-            pen.text(3, y, width.saturating_sub(key_width + 6), &entry.title.as_str().into(), Role::Text);
-            pen.text(width.saturating_sub(key_width + 1), y, key_width, &entry.key.into(), Role::Accent);
+            pen.text(
+                3,
+                y,
+                width.saturating_sub(key_width + 6),
+                &entry.title.as_str().into(),
+                Role::Text,
+            );
+            pen.text(
+                width.saturating_sub(key_width + 1),
+                y,
+                key_width,
+                &entry.key.into(),
+                Role::Accent,
+            );
             if at == Some(row) {
                 pen.restyle(0, y, width, 1, pen.style(Role::Cursor));
                 pen.put(0, y, '▌', Role::Accent);

@@ -57,7 +57,8 @@ impl TimePicker {
 
     fn quick(&mut self, by: usize) {
         let at = QUICK.iter().position(|text| *text == self.line.text());
-        let next = at.map_or(if by == 1 { 0 } else { QUICK.len() - 1 }, |at| (at + by) % QUICK.len());
+        let next =
+            at.map_or(if by == 1 { 0 } else { QUICK.len() - 1 }, |at| (at + by) % QUICK.len());
         self.line = Input::new(QUICK[next]);
     }
 
@@ -99,7 +100,11 @@ impl TimePicker {
             if x + 24 > width {
                 x = 3;
             }
-            let y = if x == 3 || one == Compare::DayBefore || one == Compare::WeekBefore { 6 } else { 5 };
+            let y = if x == 3 || one == Compare::DayBefore || one == Compare::WeekBefore {
+                6
+            } else {
+                5
+            };
             x = if y == 6 && one == Compare::DayBefore { 3 } else { x };
             x += pen.text(x, y, width, &format!("{mark}{}", one.title()).into(), role) + 2;
         }

@@ -35,7 +35,11 @@ impl Why {
 
     pub(super) fn draw(&self, app: &App, pen: &mut Pen<'_>) {
         let screen = pen.area();
-        let area = middle(screen, screen.width.saturating_sub(6).min(110), screen.height.saturating_sub(6));
+        let area = middle(
+            screen,
+            screen.width.saturating_sub(6).min(110),
+            screen.height.saturating_sub(6),
+        );
         let mut pen = pen.part(area.x, area.y, area.width, area.height);
         pen.clear();
         let title = "What this is built on".to_owned();

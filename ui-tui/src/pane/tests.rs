@@ -13,9 +13,7 @@ fn drawn(width: u16, height: u16, title: &str, note: &str) -> Vec<String> {
     let mut pen = Pen::new(&mut buffer, area, &theme);
     let frame = Frame { title: title.into(), note: note.into(), focused: true, is_old: false };
     framed(&mut pen, &frame);
-    (0..height)
-        .map(|y| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect())
-        .collect()
+    (0..height).map(|y| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect()).collect()
 }
 
 #[test]

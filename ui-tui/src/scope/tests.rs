@@ -9,7 +9,11 @@ fn now(text: &str) -> Now {
 fn check(range: Range, at: &str, from: &str, to: &str) {
     let fixed = range.fixed(now(at));
     let cut = |text: Option<String>| text.unwrap_or_default().get(..19).unwrap_or("").to_owned();
-    assert_eq!((cut(fixed.from()).as_str(), cut(fixed.to()).as_str()), (from, to), "{range} at {at}");
+    assert_eq!(
+        (cut(fixed.from()).as_str(), cut(fixed.to()).as_str()),
+        (from, to),
+        "{range} at {at}"
+    );
 }
 
 #[test]

@@ -197,7 +197,8 @@ impl Heat {
         let column = |ns: i64| self.data.buckets.place(ns) * (columns - 1) as f64;
         let row = |ns: i64| self.data.row_of_ms(ns as f64 / 1e6).map(|row| row.round() as usize);
         let from = (column(chosen.from_ns) + 0.5).floor() as usize;
-        let to = ((column(chosen.to_ns) + 0.5).round() as usize).clamp(from + 1, columns.max(from + 1));
+        let to =
+            ((column(chosen.to_ns) + 0.5).round() as usize).clamp(from + 1, columns.max(from + 1));
         let low = chosen.over_ns.map_or(0, |ns| row(ns).unwrap_or(0)).min(rows - 1);
         let high = chosen.under_ns.and_then(row).unwrap_or(rows).clamp(low + 1, rows);
         Some(Area { columns: from.min(columns - 1)..to, rows: low..high })
@@ -205,10 +206,8 @@ impl Heat {
 
     /// Traces of what is chosen, with why: a usual one, one in error, the slowest.
     pub(crate) fn exemplars(&self, answer: &HeatmapAnswer) -> Vec<(&'static str, String)> {
-        let whole = || Area {
-            columns: 0..self.data.cells.columns(),
-            rows: 0..self.data.cells.rows(),
-        };
+        let whole =
+            || Area { columns: 0..self.data.cells.columns(), rows: 0..self.data.cells.rows() };
         let cells = self.data.in_area(answer, &self.area().unwrap_or_else(whole));
         let slowest = cells.iter().max_by_key(|cell| cell.bin);
         let failed = cells.iter().max_by_key(|cell| (cell.error_trace.is_some(), cell.errors));

@@ -328,9 +328,7 @@ impl Screen for Service {
                 self.heat.click(x, y, (cx.widths[HEAT_PANE], cx.heights[HEAT_PANE]));
                 false
             }
-            TIME_PANE => {
-                self.parts.click(y.into(), self.shown.rows.len(), cx.height(TIME_PANE))
-            }
+            TIME_PANE => self.parts.click(y.into(), self.shown.rows.len(), cx.height(TIME_PANE)),
             _ => {
                 let len = cx.get::<Differences>(DIFFERENT).map_or(0, |a| a.rows.len());
                 let Some(row) = usize::from(y).checked_sub(1) else { return false };

@@ -82,10 +82,6 @@ impl Trace {
         rows.span(self.list.at(rows.len())?)
     }
 
-    fn at(&self) -> usize {
-        self.rows.as_ref().and_then(|rows| self.list.at(rows.len())).unwrap_or(0)
-    }
-
     /// Takes a new answer; the cursor stays on its span.
     fn fill(&mut self, model: &Model, height: usize) {
         let held = self.row().zip(self.rows.as_ref());
@@ -123,9 +119,8 @@ impl Trace {
     /// Finds the next row for which something holds.
     fn next(&mut self, forward: bool, height: usize, holds: impl Fn(usize) -> bool) -> bool {
         let from = self.row().unwrap_or(0);
-        let found = self.rows.as_ref().and_then(|rows| {
-            rows.next_where(from, forward, |_, row| holds(row))
-        });
+        let found =
+            self.rows.as_ref().and_then(|rows| rows.next_where(from, forward, |_, row| holds(row)));
         match found {
             Some(row) => {
                 self.stand_on(row, height);
@@ -652,7 +647,9 @@ impl Trace {
         };
         match shown {
             // Many bars on one row: as many as a screen can tell apart.
-            Shown::Group(group) => rows.group(group).members.iter().take(500).map(|m| bar(*m)).collect(),
+            Shown::Group(group) => {
+                rows.group(group).members.iter().take(500).map(|m| bar(*m)).collect()
+            }
             Shown::Span(_) if s.has(row as usize, flags::MISSING) => Vec::new(),
             Shown::Span(_) => vec![bar(row)],
         }
@@ -662,7 +659,12 @@ impl Trace {
         let model = look.get::<Model>(TRACE);
         let span = model.zip(self.row()).and_then(|(model, row)| model.span(row));
         let title = span.map_or("Span".to_owned(), |span| {
-            format!("{} {}  {}", span.service_name, span.name, format::duration_ns(span.duration_ns))
+            format!(
+                "{} {}  {}",
+                span.service_name,
+                span.name,
+                format::duration_ns(span.duration_ns)
+            )
         });
         let note = format!("v {}", self.part.word());
         let mut pen = look.framed(pen, (DETAIL, TRACE), &title, &note);
@@ -713,7 +715,13 @@ impl Trace {
 fn draw_fact(pen: &mut Pen<'_>, y: u16, key_width: u16, fact: &Fact) {
     let width = pen.width();
     let role = if fact.value.is_empty() { fact.role } else { Role::Dim };
-    pen.text(1, y, key_width.max(if fact.value.is_empty() { width } else { 0 }), &SafeText::start_of(&fact.key, width.into()), role);
+    pen.text(
+        1,
+        y,
+        key_width.max(if fact.value.is_empty() { width } else { 0 }),
+        &SafeText::start_of(&fact.key, width.into()),
+        role,
+    );
     let x = if key_width == 0 { 1 } else { key_width + 3 };
     let room = width.saturating_sub(x + 1);
     pen.text(x, y, room, &SafeText::start_of(&fact.value, room.into()), fact.role);

@@ -131,7 +131,8 @@ impl Traces {
             *counts.entry(root(row)).or_insert(0) += 1;
         }
         let (usual, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-        let mut rows: Vec<&TraceRow> = answer.rows.iter().filter(|row| root(row) == usual).collect();
+        let mut rows: Vec<&TraceRow> =
+            answer.rows.iter().filter(|row| root(row) == usual).collect();
         rows.sort_by_key(|row| row.duration_ns);
         rows.get(rows.len() / 2).map(|row| row.trace_id.clone())
     }
@@ -361,8 +362,7 @@ fn columns(width: u16) -> Vec<Column> {
 
 fn cells(row: &TraceRow) -> Vec<Cell> {
     let start = row.start_time.as_deref().and_then(|text| api::time::parse(text, 0).ok());
-    let start =
-        start.map_or(String::new(), |ns| format::moment(ns, &TimeZone::UTC, Clock::Milli));
+    let start = start.map_or(String::new(), |ns| format::moment(ns, &TimeZone::UTC, Clock::Milli));
     let so_far = row.trace_complete == Some(false) && row.root_name.is_some();
     let duration = row.duration_ns.map_or(format::NONE.to_owned(), format::duration_ns);
     let errors = if row.error_count > 0 { Role::Error } else { Role::Text };

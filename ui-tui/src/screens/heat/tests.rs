@@ -19,8 +19,7 @@ fn cell(second: i64, bin: i64, count: u64, errors: u64) -> HeatmapCell {
 }
 
 fn answer() -> HeatmapAnswer {
-    let range =
-        TimeRange { from: Some(time::format(0)), to: Some(time::format(10_000_000_000)) };
+    let range = TimeRange { from: Some(time::format(0)), to: Some(time::format(10_000_000_000)) };
     HeatmapAnswer {
         range,
         column_ns: 1_000_000_000,

@@ -50,13 +50,7 @@ pub(crate) struct Fact {
 }
 
 fn fact(key: impl Into<String>, value: impl Into<String>) -> Fact {
-    Fact {
-        key: key.into(),
-        value: value.into(),
-        role: Role::Text,
-        filter_key: None,
-        link: None,
-    }
+    Fact { key: key.into(), value: value.into(), role: Role::Text, filter_key: None, link: None }
 }
 
 fn head(key: &str) -> Fact {
@@ -109,7 +103,8 @@ fn summary(model: &Model, row: u32, span: &TraceSpan) -> Vec<Fact> {
     let message = span.status_message.as_deref().unwrap_or("");
     let failed = s.has(row as usize, flags::ERROR);
     let role = if failed { Role::Error } else { Role::Text };
-    let text = if failed && status != "error" { format!("error ({status})") } else { status.into() };
+    let text =
+        if failed && status != "error" { format!("error ({status})") } else { status.into() };
     let text = format!("{text}  {message}").trim_end().to_owned();
     facts.push(Fact { role, filter_key: Some("status".into()), ..fact("status", text) });
     if let Some(kind) = &span.kind {
@@ -134,7 +129,10 @@ fn summary(model: &Model, row: u32, span: &TraceSpan) -> Vec<Fact> {
     let gap = span.gap_ns.filter(|ns| *ns > 0);
     let gap = gap.map(|ns| format!("gap {}", format::duration_ns(ns)));
     let parts: Vec<String> = [own, path, gap].into_iter().flatten().collect();
-    facts.push(fact("took", format!("{}  {}", format::duration_ns(span.duration_ns), parts.join(", "))));
+    facts.push(fact(
+        "took",
+        format!("{}  {}", format::duration_ns(span.duration_ns), parts.join(", ")),
+    ));
     if let Some(skew) = span.skew_ns.filter(|ns| *ns != 0) {
         let text = format!("{} corrected", format::offset_ns(skew));
         facts.push(Fact { role: Role::Warn, ..fact("clock", text) });
