@@ -211,6 +211,7 @@ impl App {
         for go in go {
             match go {
                 Go::Push(screen, scope) => self.push(screen, scope),
+                Go::Over(overlay) => self.open_over(overlay),
                 Go::Say(text) => self.say(text),
                 Go::Scope(scope) => self.set_scope(scope),
                 Go::Edit(text) => self.out.effects.push(Effect::Edit(text)),

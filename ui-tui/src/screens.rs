@@ -11,6 +11,7 @@ use ratatui::layout::Rect;
 
 use crate::action::{Action, Layer, Place};
 use crate::event::{Key, Now};
+use crate::overlay::Overlay;
 use crate::pane::{self, Frame};
 use crate::request::Request;
 use crate::scope::{Fixed, Scope};
@@ -21,6 +22,7 @@ use crate::widgets::table::{self, Column};
 
 pub(crate) mod heat;
 pub(crate) mod logs;
+pub(crate) mod map;
 pub(crate) mod metrics;
 pub(crate) mod service;
 pub(crate) mod services;
@@ -137,6 +139,8 @@ impl Cx<'_> {
 pub(crate) enum Go {
     /// A screen on top.
     Push(Box<dyn Screen>, Scope),
+    /// Something over the screen.
+    Over(Overlay),
     /// One line for a moment.
     Say(String),
     /// The same screen about something else.
@@ -303,6 +307,7 @@ pub(crate) fn root(place: Place) -> Option<Box<dyn Screen>> {
         Place::Services => Box::new(services::Services::default()),
         Place::Traces => Box::new(traces::Traces::default()),
         Place::Logs => logs::open(logs::Of::Scope),
+        Place::Map => map::open(None),
         Place::Metrics => metrics::open(metrics::About::default()),
         _ => return None,
     })
@@ -316,6 +321,7 @@ pub(crate) fn pivot(
 ) -> Option<(Box<dyn Screen>, Scope)> {
     let screen = match place {
         Place::Logs => logs::open(logs::of_subject(subject)),
+        Place::Map => map::open(subject.service.as_deref()),
         Place::Metrics => metrics::open(metrics::about(subject)),
         other => root(other)?,
     };

@@ -175,12 +175,15 @@ impl App {
             CopyAs::Command => Some(link::command(self.top())),
         };
         match text {
-            Some(text) => {
-                self.say(format!("sent to the terminal: {}", overlay::start_of(&text)));
-                self.copy(text);
-            }
+            Some(text) => self.copy_text(text),
             None => self.say("nothing of that here"),
         }
+    }
+
+    /// Copies a text and says so.
+    pub(crate) fn copy_text(&mut self, text: String) {
+        self.say(format!("sent to the terminal: {}", overlay::start_of(&text)));
+        self.copy(text);
     }
 
     /// The statements behind the view: its own, then those of its answers.
