@@ -20,7 +20,10 @@ use crate::theme::Theme;
 use crate::widgets::Pen;
 use crate::widgets::table::{self, Column};
 
+pub(crate) mod compare;
+pub(crate) mod errors;
 pub(crate) mod heat;
+pub(crate) mod ingest;
 pub(crate) mod logs;
 pub(crate) mod map;
 pub(crate) mod metrics;
@@ -306,6 +309,8 @@ pub(crate) fn root(place: Place) -> Option<Box<dyn Screen>> {
     Some(match place {
         Place::Services => Box::new(services::Services::default()),
         Place::Traces => Box::new(traces::Traces::default()),
+        Place::Errors => errors::open(None),
+        Place::Ingest => ingest::open(),
         Place::Logs => logs::open(logs::Of::Scope),
         Place::Map => map::open(None),
         Place::Metrics => metrics::open(metrics::About::default()),
@@ -320,6 +325,7 @@ pub(crate) fn pivot(
     scope: &Scope,
 ) -> Option<(Box<dyn Screen>, Scope)> {
     let screen = match place {
+        Place::Errors => errors::open(subject.service.as_deref()),
         Place::Logs => logs::open(logs::of_subject(subject)),
         Place::Map => map::open(subject.service.as_deref()),
         Place::Metrics => metrics::open(metrics::about(subject)),
@@ -335,8 +341,7 @@ pub(crate) fn basis<'a>(look: &Look<'a>) -> Option<&'a Basis> {
 
 /// The screen that compares two traces, where there is one.
 pub(crate) fn compare_traces(a: &str, b: &str) -> Option<Box<dyn Screen>> {
-    let _ = (a, b);
-    None
+    Some(compare::open(compare::Sides::Traces(a.to_owned(), b.to_owned())))
 }
 
 /// The column of a table whose head stands at a place.
