@@ -211,6 +211,7 @@ impl App {
         for go in go {
             match go {
                 Go::Push(screen, scope) => self.push(screen, scope),
+                Go::Over(overlay) => self.open_over(overlay),
                 Go::Say(text) => self.say(text),
                 Go::Scope(scope) => self.set_scope(scope),
                 Go::Edit(text) => self.out.effects.push(Effect::Edit(text)),
@@ -282,11 +283,8 @@ impl App {
             }
             return self.resume();
         }
-        let Some(screen) = screens::root(place) else {
-            return self.say("this screen is not there");
-        };
         self.rest();
-        let view = View::new(screen, scope, self.now);
+        let view = View::new(screens::root(place), scope, self.now);
         self.tabs.push(Tab { place, views: vec![view], forward: Vec::new() });
         self.current = self.tabs.len() - 1;
         self.load(false);

@@ -132,7 +132,7 @@ impl Target {
         match (self.word.as_str(), &self.of) {
             ("trace", Some(id)) => Some(screens::trace::open(id, self.span.as_deref())),
             ("service", Some(name)) => Some(screens::service::open(name)),
-            (word, _) => screens::root(place(word)?),
+            (word, _) => Some(screens::root(place(word)?)),
         }
     }
 

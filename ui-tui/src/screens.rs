@@ -11,6 +11,7 @@ use ratatui::layout::Rect;
 
 use crate::action::{Action, Layer, Place};
 use crate::event::{Key, Now};
+use crate::overlay::Overlay;
 use crate::pane::{self, Frame};
 use crate::request::Request;
 use crate::scope::{Fixed, Scope};
@@ -19,7 +20,13 @@ use crate::theme::Theme;
 use crate::widgets::Pen;
 use crate::widgets::table::{self, Column};
 
+pub(crate) mod compare;
+pub(crate) mod errors;
 pub(crate) mod heat;
+pub(crate) mod ingest;
+pub(crate) mod logs;
+pub(crate) mod map;
+pub(crate) mod metrics;
 pub(crate) mod service;
 pub(crate) mod services;
 pub(crate) mod sql;
@@ -136,6 +143,8 @@ impl Cx<'_> {
 pub(crate) enum Go {
     /// A screen on top.
     Push(Box<dyn Screen>, Scope),
+    /// Something over the screen.
+    Over(Overlay),
     /// One line for a moment.
     Say(String),
     /// The same screen about something else.
@@ -294,35 +303,35 @@ pub(crate) trait Screen: fmt::Debug + Send {
     fn edited(&mut self, _text: &str, _cx: &mut Cx<'_>) {}
 }
 
-/// The screen that a key opens; `None` where there is no such screen.
-pub(crate) fn root(place: Place) -> Option<Box<dyn Screen>> {
-    Some(match place {
+/// The screen that a key opens.
+pub(crate) fn root(place: Place) -> Box<dyn Screen> {
+    match place {
         Place::Services => Box::new(services::Services::default()),
         Place::Traces => Box::new(traces::Traces::default()),
         Place::Sql => Box::new(sql::Sql::default()),
-        _ => return None,
-    })
+        Place::Errors => errors::open(None),
+        Place::Ingest => ingest::open(),
+        Place::Logs => logs::open(logs::Of::Scope),
+        Place::Map => map::open(None),
+        Place::Metrics => metrics::open(metrics::About::default()),
+    }
 }
 
 /// The screen of another signal about what is under the cursor.
-pub(crate) fn pivot(
-    place: Place,
-    subject: &Subject,
-    scope: &Scope,
-) -> Option<(Box<dyn Screen>, Scope)> {
-    let _ = subject;
-    root(place).map(|screen| (screen, scope.clone()))
+pub(crate) fn pivot(place: Place, subject: &Subject, scope: &Scope) -> (Box<dyn Screen>, Scope) {
+    let screen = match place {
+        Place::Errors => errors::open(subject.service.as_deref()),
+        Place::Logs => logs::open(logs::of_subject(subject)),
+        Place::Map => map::open(subject.service.as_deref()),
+        Place::Metrics => metrics::open(metrics::about(subject)),
+        other => root(other),
+    };
+    (screen, scope.clone())
 }
 
 /// What the answers of a view are built on, the first that there is.
 pub(crate) fn basis<'a>(look: &Look<'a>) -> Option<&'a Basis> {
     look.slots.iter().find_map(|slot| slot.told()).map(|told| &*told.basis)
-}
-
-/// The screen that compares two traces, where there is one.
-pub(crate) fn compare_traces(a: &str, b: &str) -> Option<Box<dyn Screen>> {
-    let _ = (a, b);
-    None
 }
 
 /// The column of a table whose head stands at a place.

@@ -64,7 +64,7 @@ impl Session {
     /// An explorer at a place, in a terminal of that size.
     pub(crate) fn at(place: Place, size: (u16, u16), look: &str, canned: Canned) -> Session {
         let now = Now { mono_ms: 0, unix_ns: NOW_NS };
-        let screen = screens::root(place).unwrap();
+        let screen = screens::root(place);
         let app = App::new(appearance(look), screen, place, Scope::default(), now);
         let mut session =
             Session { app, now, canned, asked: VecDeque::new(), log: Vec::new(), done: Vec::new() };

@@ -14,6 +14,7 @@ use termprofile::TermProfile;
 
 pub mod glyphs;
 mod palettes;
+pub mod svg;
 #[cfg(test)]
 mod tests;
 

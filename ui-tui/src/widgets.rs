@@ -13,7 +13,7 @@ pub mod columns;
 pub mod flame;
 pub mod heatmap;
 pub mod input;
-//pub mod map;
+pub mod map;
 pub mod pen;
 pub mod sparkline;
 pub mod table;

@@ -68,6 +68,7 @@ impl App {
             }
             Deed::Export(form) => self.export(form),
             Deed::Open(text) => self.open_pasted(&text),
+            Deed::Copy(text) => self.copy_text(text),
         }
     }
 

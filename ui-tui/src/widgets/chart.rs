@@ -296,11 +296,10 @@ impl Dots {
     fn set(&mut self, (x, y): (i32, i32), series: u8) {
         const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
         let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else { return };
-        if x / 2 < self.width {
-            if let Some(cell) = self.cells.get_mut(y / 4 * self.width + x / 2) {
-                cell.0 |= BITS[y % 4][x % 2];
-                cell.1 = series;
-            }
+        let cell = self.cells.get_mut(y / 4 * self.width + x / 2);
+        if let Some(cell) = cell.filter(|_| x / 2 < self.width) {
+            cell.0 |= BITS[y % 4][x % 2];
+            cell.1 = series;
         }
     }
 

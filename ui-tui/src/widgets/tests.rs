@@ -3,6 +3,7 @@
 
 mod bars;
 mod charts;
+mod maps;
 mod tables;
 mod trees;
 

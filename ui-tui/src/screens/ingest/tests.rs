@@ -1,0 +1,1 @@
+//! Keys and pictures of ingest.
