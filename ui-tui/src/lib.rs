@@ -3,7 +3,8 @@
 //! [`run`] takes a transport of `api` and the terminal, and gives the terminal back at the end. The
 //! way of a key: `runtime` reads it, `action` says what it means, `app::update` changes the state
 //! and returns effects, `runtime` carries them out, `app::frame` draws. Screens lie in `screens`,
-//! what they are drawn with in `widgets`; only `runtime`, `terminal` and `files` do IO.
+//! what they are drawn with in `widgets`; only `runtime`, `terminal`, `keyboard`
+//! and `files` do IO.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ mod export;
 mod files;
 pub mod flames;
 pub mod format;
+mod keyboard;
 mod link;
 mod overlay;
 mod pane;
@@ -113,8 +115,7 @@ fn first(options: &Options, now: Now) -> Result<App, Error> {
         target.apply(&mut scope, now);
     }
     let place = target.as_ref().map_or(action::Place::Services, link::Target::place);
-    let screen =
-        screens::root(place).ok_or_else(|| Error::Option("this screen is not there".to_owned()))?;
+    let screen = screens::root(place);
     let mut app = App::new(appearance(options), screen, place, scope, now);
     if let Some(target) = target.filter(|target| target.of.is_some()) {
         app.open_link(&target);
