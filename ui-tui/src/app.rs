@@ -97,7 +97,7 @@ impl App {
         now: Now,
     ) -> App {
         let view = View::new(screen, scope, now);
-        let mut app = App {
+        App {
             tabs: vec![Tab { place, views: vec![view], forward: Vec::new() }],
             current: 0,
             overlays: Vec::new(),
@@ -111,9 +111,7 @@ impl App {
             interrupted_ms: None,
             out: Outbox::default(),
             dirty: true,
-        };
-        app.load(false);
-        app
+        }
     }
 
     /// The view on the screen.
@@ -325,6 +323,16 @@ impl App {
         }
     }
 
+    /// Asks for the first view once it is known how many columns there are to ask for.
+    fn resize(&mut self, width: u16, height: u16) {
+        let is_first = self.size == (0, 0);
+        self.size = (width, height);
+        self.dirty = true;
+        if is_first {
+            self.load(false);
+        }
+    }
+
     fn tick(&mut self) {
         let now = self.now;
         self.note.take_if(|note| note.until_ms <= now.mono_ms);
@@ -376,10 +384,7 @@ pub(crate) fn update(app: &mut App, now: Now, event: Event) -> Vec<Effect> {
         Event::Key(key) => app.key(key),
         Event::Mouse(mouse) => app.mouse(mouse),
         Event::Paste(text) => app.paste(&text),
-        Event::Resize { width, height } => {
-            app.size = (width, height);
-            app.dirty = true;
-        }
+        Event::Resize { width, height } => app.resize(width, height),
         Event::Focus(focused) => app.live.focused = focused,
         Event::Tick => {
             app.tick();

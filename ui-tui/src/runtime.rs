@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::app::{self, App, update};
+use crate::clipboard::{self, Surroundings, Way};
 use crate::effect::Effect;
 use crate::event::{Event, Gesture, Key, Mouse, Now};
 use crate::files;
@@ -48,6 +49,7 @@ struct Runtime {
     /// Files being written.
     writing: JoinSet<Result<String, String>>,
     guard: Guard,
+    clipboard: Way,
     /// None while the terminal is lent.
     keyboard: Option<Keyboard>,
 }
@@ -91,6 +93,7 @@ impl Runtime {
             tickets: HashMap::new(),
             writing: JoinSet::new(),
             guard,
+            clipboard: Surroundings::of(|name| std::env::var(name).ok()).way(),
             keyboard: Some(keyboard),
         }
     }
@@ -178,7 +181,7 @@ impl Runtime {
                     handle.abort();
                 }
             }
-            Effect::Copy(text) => self.guard.copy(&text)?,
+            Effect::Copy(text) => self.copy(text)?,
             Effect::Write { name, bytes } => {
                 self.writing.spawn(files::write(name, bytes));
             }
@@ -194,6 +197,20 @@ impl Runtime {
             Effect::Quit => return Ok(true),
         }
         Ok(false)
+    }
+
+    /// Onto the clipboard of the person at the keyboard; what is too long goes to a file.
+    fn copy(&mut self, text: String) -> io::Result<()> {
+        match (self.clipboard, clipboard::sequence(&text)) {
+            (Way::Host(command), _) => {
+                self.writing.spawn(files::pipe(command, text));
+            }
+            (Way::Terminal, Ok(sequence)) => self.guard.write(&sequence)?,
+            (Way::Terminal, Err(_)) => {
+                self.writing.spawn(files::write("otlake-copy.txt".to_owned(), text.into_bytes()));
+            }
+        }
+        Ok(())
     }
 
     fn start_asking(&mut self, ticket: Ticket, request: Request, fresh: bool) {

@@ -180,7 +180,7 @@ impl App {
 
     /// Copies a text and says so.
     pub(crate) fn copy_text(&mut self, text: String) {
-        self.say(format!("sent to the terminal: {}", overlay::start_of(&text)));
+        self.say(format!("copied: {}", overlay::start_of(&text)));
         self.copy(text);
     }
 
