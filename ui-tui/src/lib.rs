@@ -25,6 +25,7 @@ mod keyboard;
 mod link;
 mod overlay;
 mod pane;
+mod plain;
 mod request;
 mod runtime;
 pub mod safe_text;
@@ -93,6 +94,18 @@ async fn show(ask: Arc<dyn Ask>, app: App) -> io::Result<()> {
     }
     let guard = terminal::Guard::take(app.look.mouse)?;
     runtime::run(ask, app, guard).await
+}
+
+/// Talks in lines instead of drawing: each line of the input is a row's number, `/` and a filter, `t` and a
+/// range, a key, or an action in words.
+pub async fn plain(
+    ask: Arc<dyn Ask>,
+    options: Options,
+    input: impl tokio::io::AsyncBufRead + Unpin,
+    output: impl io::Write,
+) -> Result<(), Error> {
+    let app = first(&options, Now { mono_ms: 0, unix_ns: api::time::now_ns() })?;
+    Ok(plain::talk(ask, app, input, output).await?)
 }
 
 /// The explorer as it opens.

@@ -1,6 +1,7 @@
 //! The incident of the specification: the connection pool of `payment` runs dry at 15:53. Every screen is
 //! tested over it.
 
+use api::ask::Call;
 use api::views::{
     Basis, Before, Bins, Change, ChangePoint, CompareRow, HeatmapAnswer, HeatmapCell, List, LogRow,
     PathPiece, ServiceRow, SpanEvent, TimeRange, TraceAnswer, TraceRow, TraceSpan, Trend,
@@ -19,20 +20,25 @@ const FROM_NS: i64 = 1_795_362_300_000_000_000;
 
 /// Answers the questions of the screens.
 pub(crate) fn answer(request: &Request) -> Option<Outcome> {
-    let path = request.call.path.split('?').next()?;
+    Some(request.read(bytes_of(&request.call)?))
+}
+
+/// The bytes of an answer, as they would come over the wire.
+pub(crate) fn bytes_of(call: &Call) -> Option<Vec<u8>> {
+    let path = call.path.split('?').next()?;
     let bytes = match path.strip_prefix("/api/v1/")? {
         "services" => bytes(&services()),
         "heatmap" => bytes(&heatmap()),
         "traces" => bytes(&traces()),
         "compare" => bytes(&compare()),
-        "sql" => bytes(&parts(&request.call.body)),
+        "sql" => bytes(&parts(&call.body)),
         "watermark" => bytes(&json!({"seq": 1, "rows": [], "stats": {}})),
         "filter" => bytes(&json!({"sql": "TRUE", "terms": [], "warnings": [], "stats": {}})),
         "complete" => bytes(&json!({"from": 0, "to": 0, "rows": [], "stats": {}})),
         path if path.starts_with("traces/") => bytes(&trace()),
         _ => return None,
     };
-    Some(request.read(bytes))
+    Some(bytes)
 }
 
 /// The same questions over a directory without a row.
