@@ -113,8 +113,7 @@ fn first(options: &Options, now: Now) -> Result<App, Error> {
         target.apply(&mut scope, now);
     }
     let place = target.as_ref().map_or(action::Place::Services, link::Target::place);
-    let screen =
-        screens::root(place).ok_or_else(|| Error::Option("this screen is not there".to_owned()))?;
+    let screen = screens::root(place);
     let mut app = App::new(appearance(options), screen, place, scope, now);
     if let Some(target) = target.filter(|target| target.of.is_some()) {
         app.open_link(&target);
