@@ -3,7 +3,8 @@
 //! [`run`] takes a transport of `api` and the terminal, and gives the terminal back at the end. The
 //! way of a key: `runtime` reads it, `action` says what it means, `app::update` changes the state
 //! and returns effects, `runtime` carries them out, `app::frame` draws. Screens lie in `screens`,
-//! what they are drawn with in `widgets`; only `runtime`, `terminal` and `files` do IO.
+//! what they are drawn with in `widgets`; only `runtime`, `terminal`, `keyboard`
+//! and `files` do IO.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ mod export;
 mod files;
 pub mod flames;
 pub mod format;
+mod keyboard;
 mod link;
 mod overlay;
 mod pane;

@@ -107,7 +107,7 @@ type Sample = (&'static str, &'static str, f64, f64, f64, f64, f64, Option<(&'st
 const SERVICES: [Sample; 9] = [
     ("checkout", "service", 212.4, 0.0310, 41.0, 380.0, 1_920.0, Some(("p99", 374.0))),
     ("payment", "service", 198.0, 0.0287, 88.0, 310.0, 1_710.0, Some(("p99", 388.0))),
-    ("gateway", "service", 851.2, 0.0074, 12.0, 120.0, 1_950.0, Some(("p99", 500.0))),
+    ("gateway", "service", 851.2, 0.0074, 12.0, 120.0, 1_950.0, Some(("p99", 1_700.0))),
     ("cart", "service", 402.7, 0.0001, 6.0, 22.0, 61.0, None),
     ("catalog", "service", 612.9, 0.0, 3.0, 11.0, 34.0, None),
     ("inventory", "service", 188.3, 0.0002, 9.0, 40.0, 92.0, None),

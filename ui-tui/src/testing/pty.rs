@@ -93,8 +93,10 @@ struct Terminal {
     child: Box<dyn portable_pty::Child + Send + Sync>,
     bytes: mpsc::Receiver<Vec<u8>>,
     seen: Vec<u8>,
+    /// What stands on the screen.
+    screen: vt100::Parser,
     /// Keeps the terminal open.
-    master: Option<Box<dyn portable_pty::MasterPty + Send>>,
+    _master: Box<dyn portable_pty::MasterPty + Send>,
 }
 
 impl Terminal {
@@ -119,18 +121,21 @@ impl Terminal {
                 }
             }
         });
-        Terminal { writer, child, bytes, seen: Vec::new(), master: Some(pair.master) }
+        let screen = vt100::Parser::default();
+        Terminal { writer, child, bytes, seen: Vec::new(), screen, _master: pair.master }
     }
 
-    /// Reads until a text was written since the last wait.
+    /// Reads until a text stands on the screen.
     fn wait_for(&mut self, text: &str) {
         let end = Instant::now() + PATIENCE;
-        let has = |seen: &[u8]| seen.windows(text.len()).any(|part| part == text.as_bytes());
-        while !has(&self.seen) {
+        while !self.screen.screen().contents().contains(text) {
             let left = end.saturating_duration_since(Instant::now());
             match self.bytes.recv_timeout(left) {
-                Ok(bytes) => self.seen.extend(bytes),
-                Err(_) => panic!("no {text:?} in {:?}", String::from_utf8_lossy(&self.seen)),
+                Ok(bytes) => {
+                    self.screen.process(&bytes);
+                    self.seen.extend(bytes);
+                }
+                Err(_) => panic!("no {text:?} on\n{}", self.screen.screen().contents()),
             }
         }
     }
@@ -200,9 +205,30 @@ fn a_panic_gives_the_terminal_back_and_then_says_why() {
 
 #[test]
 fn a_signal_gives_the_terminal_back() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let mut terminal = Terminal::start("run");
+        terminal.wait_for("Services");
+        terminal.signal(signal);
+        check_restored(&terminal.end());
+    }
+}
+
+#[test]
+fn it_stops_and_goes_on_as_a_job_does() {
     let mut terminal = Terminal::start("run");
     terminal.wait_for("Services");
-    terminal.signal(Signal::TERM);
+    terminal.seen.clear();
+    terminal.signal(Signal::TSTP);
+    let left = |seen: &[u8]| String::from_utf8_lossy(seen).contains("\x1b[?1049l");
+    while !left(&terminal.seen) {
+        let bytes = terminal.bytes.recv_timeout(PATIENCE).unwrap();
+        terminal.screen.process(&bytes);
+        terminal.seen.extend(bytes);
+    }
+    assert!(!terminal.screen.screen().contents().contains("Services"));
+    terminal.signal(Signal::CONT);
+    terminal.wait_for("Services");
+    terminal.type_keys("q");
     check_restored(&terminal.end());
 }
 
@@ -225,13 +251,4 @@ fn a_large_paste_is_no_keys() {
     terminal.wait_for("no trace id or link");
     terminal.type_keys("q");
     check_restored(&terminal.end());
-}
-
-#[test]
-fn a_terminal_that_goes_away_ends_it() {
-    let mut terminal = Terminal::start("run");
-    terminal.wait_for("Services");
-    drop(terminal.master.take());
-    terminal.writer = Box::new(std::io::sink());
-    terminal.end();
 }

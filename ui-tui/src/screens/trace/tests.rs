@@ -20,9 +20,9 @@ fn keys_walk_the_tree() {
     check("g J", "PlaceOrder");
     check("g J J", "Charge");
     check("g e", "PlaceOrder");
-    check("G E", "retry 1 acme");
+    check("G E", "POST /v1/charge");
     check("h h", "PlaceOrder");
-    check("g J l }", "reserve");
+    check("g J l }", "GetProduct");
     check("g l l }", "GetProduct");
     check("g l l } {", "GetCart");
 }

@@ -16,7 +16,7 @@ fn two_are_marked_at_most() {
     session.press("space j space j space");
     assert!(session.text().contains("2 marked"), "{}", session.text());
     session.press("esc");
-    assert!(!session.text().contains("marked"), "{}", session.text());
+    assert!(!session.text().contains("2 marked"), "{}", session.text());
 }
 
 #[test]
