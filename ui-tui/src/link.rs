@@ -8,7 +8,7 @@ use crate::action::Place;
 use crate::event::Now;
 use crate::overlay::time;
 use crate::scope::{Range, Scope};
-use crate::screens::{self, Screen, View};
+use crate::screens::{self, Screen, View, compare};
 
 #[cfg(test)]
 mod tests;
@@ -73,7 +73,7 @@ pub(crate) fn read(text: &str) -> Option<Target> {
 fn link(text: &str) -> Option<Target> {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let (word, of) = path.split_once('/').map_or((path, None), |(word, of)| (word, Some(of)));
-    let known = matches!(word, "trace" | "service") || place(word).is_some();
+    let known = matches!(word, "trace" | "service" | "compare") || place(word).is_some();
     let mut target = Target { word: word.to_owned(), of: of.map(decoded), ..Target::default() };
     for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
         let value = Some(decoded(value));
@@ -132,6 +132,10 @@ impl Target {
         match (self.word.as_str(), &self.of) {
             ("trace", Some(id)) => Some(screens::trace::open(id, self.span.as_deref())),
             ("service", Some(name)) => Some(screens::service::open(name)),
+            ("compare", Some(ids)) => {
+                let (a, b) = ids.split_once('-')?;
+                Some(compare::open(compare::Sides::Traces(a.to_owned(), b.to_owned())))
+            }
             (word, _) => Some(screens::root(place(word)?)),
         }
     }

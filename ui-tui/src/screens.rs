@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 
 use crate::action::{Action, Layer, Place};
 use crate::event::{Key, Now};
-use crate::overlay::Overlay;
+use crate::overlay::{Overlay, filter};
 use crate::pane::{self, Frame};
 use crate::request::Request;
 use crate::scope::{Fixed, Scope};
@@ -319,9 +319,18 @@ pub(crate) fn root(place: Place) -> Box<dyn Screen> {
 
 /// The screen of another signal about what is under the cursor.
 pub(crate) fn pivot(place: Place, subject: &Subject, scope: &Scope) -> (Box<dyn Screen>, Scope) {
+    let of_service = || match &subject.service {
+        Some(service) => scope.and(&filter::term("service", service, true)),
+        None => scope.clone(),
+    };
     let screen = match place {
         Place::Errors => errors::open(subject.service.as_deref()),
-        Place::Logs => logs::open(logs::of_subject(subject)),
+        Place::Logs => {
+            let of = logs::of_subject(subject);
+            let scope = if of == logs::Of::Scope { of_service() } else { scope.clone() };
+            return (logs::open(of), scope);
+        }
+        Place::Traces => return (root(place), of_service()),
         Place::Map => map::open(subject.service.as_deref()),
         Place::Metrics => metrics::open(metrics::about(subject)),
         other => root(other),

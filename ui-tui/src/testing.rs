@@ -29,6 +29,7 @@ pub(crate) mod incident;
 mod properties;
 mod pty;
 mod screens_golden;
+pub(crate) mod signals;
 
 /// 2026-11-22 15:59:46 UTC.
 pub(crate) const NOW_NS: i64 = 1_795_363_186_000_000_000;

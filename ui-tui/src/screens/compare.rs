@@ -165,7 +165,7 @@ impl Screen for Compare {
     fn link(&self) -> String {
         match &self.sides {
             Sides::Traces(a, b) => format!("compare/{a}-{b}"),
-            Sides::Sets { .. } => "services".to_owned(),
+            Sides::Sets { .. } => "errors".to_owned(),
         }
     }
 

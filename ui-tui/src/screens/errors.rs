@@ -4,6 +4,7 @@ use api::views::{ErrorRow, Errors as Question, List as Rows, Options};
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
+use super::compare::{self, Sides};
 use super::{Cx, Grid, Look, Screen, Subject, trace, traces};
 use crate::action::{Action, Layer};
 use crate::chart_data::unix_ns;
@@ -163,6 +164,21 @@ impl Errors {
         cx.push(Box::new(traces::Traces::default()), scope);
     }
 
+    /// Traces in which the operation at the end of the path fails, against those in which it does not.
+    fn compare_with_good(&self, cx: &mut Cx<'_>) {
+        let step = self.selected(cx.get(ROWS)).and_then(|row| steps(row).last());
+        let Some(step) = step else { return };
+        let quoted = |text: &str| text.replace('\'', "''");
+        let (service, name) = (quoted(service_of(step)), quoted(operation_of(step)));
+        let operation = format!("service_name = '{service}' AND name = '{name}'");
+        let sides = Sides::Sets {
+            a: format!("{operation} AND status_code <> 'error'"),
+            b: format!("{operation} AND status_code = 'error'"),
+            names: ("good".to_owned(), "failed".to_owned()),
+        };
+        cx.push(compare::open(sides), cx.scope.clone());
+    }
+
     fn next_fatal(&mut self, forward: bool, height: usize, cx: &mut Cx<'_>) {
         let Some(answer) = cx.get::<Answer>(ROWS) else { return };
         let len = self.lines.len();
@@ -255,6 +271,7 @@ impl Screen for Errors {
         match action {
             Action::Open => self.open_traces(cx),
             Action::Exemplar => self.open_exemplar(cx),
+            Action::Difference => self.compare_with_good(cx),
             Action::NextView => {
                 self.by_type = !self.by_type;
                 self.refill(cx);
@@ -419,7 +436,11 @@ impl Errors {
         let mut y = 0;
         // One line a step, with a line between where there is room.
         let spaced = steps.len() * 2 <= room;
-        let skipped = steps.len().saturating_sub(room.max(2));
+        // What is left out takes a line too.
+        let skipped = match steps.len() {
+            n if n <= room => 0,
+            n => (n + 1 - room.max(3)).min(n - 2),
+        };
         for (at, step) in steps.iter().enumerate() {
             if at > 0 && at <= skipped {
                 if at == 1 {
@@ -458,6 +479,7 @@ fn facts_of(row: &ErrorRow) -> Vec<(&'static str, String, Role)> {
     };
     let seen_by = match row.fatal_share {
         share if share <= 0.0 => "nobody: an ancestor ended well".to_owned(),
+        share if share >= 1.0 => "users, each time".to_owned(),
         share => format!("users, in {} of the cases", format::share(share)),
     };
     let mut facts = vec![

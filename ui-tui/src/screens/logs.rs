@@ -85,9 +85,11 @@ pub(crate) fn open(of: Of) -> Box<dyn Screen> {
     Box::new(Logs::new(of))
 }
 
-/// The logs of what is under a cursor: of its span, of its trace, else of the scope.
+/// The logs of what is under a cursor: of its span, of its trace, else of the scope. A trace without a
+/// moment is an example of something else.
 pub(crate) fn of_subject(subject: &Subject) -> Of {
-    match &subject.trace_id {
+    let is_itself = subject.at_ns.is_some() || subject.span_id.is_some();
+    match subject.trace_id.as_ref().filter(|_| is_itself) {
         Some(trace_id) => Of::Trace {
             trace_id: trace_id.clone(),
             span_id: subject.span_id.clone(),
@@ -637,18 +639,17 @@ impl Logs {
 
     fn draw_volume(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let Some(answer) = look.get::<Rows<LogVolumeRow>>(VOLUME) else { return };
-        let bars: Vec<columns::Parts> = answer.rows.iter().map(lines::bar).collect();
         let (width, height) = (pen.width(), pen.height());
+        // A bar may take several columns where there is room.
+        let wide = (usize::from(width) / answer.rows.len().max(1)).max(1);
+        let bars: Vec<columns::Parts> =
+            answer.rows.iter().flat_map(|row| std::iter::repeat_n(lines::bar(row), wide)).collect();
         columns::columns(&mut pen.part(0, 0, width, height - 1), &bars);
-        let mut labels = Vec::new();
-        for (at, row) in answer.rows.iter().enumerate() {
+        const APART: usize = 15;
+        for (at, row) in answer.rows.iter().enumerate().step_by(APART.div_ceil(wide)) {
             let ns = unix_ns(&row.time).unwrap_or(0);
-            if at % 15 == 0 {
-                labels.push((at as u16, format::moment(ns, &TimeZone::UTC, Clock::Minute)));
-            }
-        }
-        for (x, label) in labels {
-            pen.text(x, height - 1, 5, &label.into(), Role::Dim);
+            let label = format::moment(ns, &TimeZone::UTC, Clock::Minute);
+            pen.text((at * wide) as u16, height - 1, 5, &label.into(), Role::Dim);
         }
     }
 
@@ -664,7 +665,7 @@ impl Logs {
         let columns = [
             Column::number("count", 7),
             Column::number("share", 5).rank(2),
-            Column::fixed("since", 8).rank(3),
+            Column::fixed("since", 9).rank(3),
             Column::fixed("trend", BINS as u16).rank(4),
             Column::fixed("", 1),
             Column::text("pattern", 20),

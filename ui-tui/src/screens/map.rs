@@ -64,6 +64,8 @@ pub(crate) struct Map {
     whole: Model,
     shown: Model,
     cursor: Option<NodeId>,
+    /// The person put the cursor there; else it stands on the worst edge known so far.
+    is_moved: bool,
     /// The edge last walked along.
     edge: Option<(NodeId, NodeId)>,
     /// Callee of the matrix under the cursor.
@@ -107,13 +109,16 @@ impl Map {
             let is_large = self.shown.nodes.len() > NODES_MAX;
             self.shape = if is_large { Shape::List } else { Shape::Graph };
         }
-        if let Some(wanted) = self.wanted.take() {
-            self.cursor = self.shown.named(&wanted);
+        if let Some(named) = self.wanted.as_ref().and_then(|name| self.shown.named(name)) {
+            (self.cursor, self.is_moved, self.wanted) = (Some(named), true, None);
         }
-        if self.cursor_at().is_none() {
+        if !self.is_moved || self.cursor_at().is_none() {
             self.cursor = self.shown.edges.first().map(|e| e.from.clone());
+            self.edge = None;
         }
-        self.choose_edge();
+        if self.edge().is_none() {
+            self.choose_edge();
+        }
     }
 
     /// The worst edge of the node under the cursor: of those that leave it, else of those that come.
@@ -125,6 +130,12 @@ impl Map {
         self.edge = found.map(|e| (e.from.clone(), e.to.clone()));
     }
 
+    fn stand_on(&mut self, id: NodeId) {
+        self.cursor = Some(id);
+        self.is_moved = true;
+        self.choose_edge();
+    }
+
     fn walk(&mut self, step: Step, cx: &Cx<'_>) {
         let Some(at) = self.cursor_at() else { return };
         let size = self.size(cx);
@@ -132,6 +143,7 @@ impl Map {
         let Some(to) = map::step(&painted.layout, &painted.edges, at, step) else { return };
         let (here, there) = (self.shown.nodes[at].id.clone(), self.shown.nodes[to].id.clone());
         self.cursor = Some(there.clone());
+        self.is_moved = true;
         match step {
             Step::On => self.edge = Some((here, there)),
             Step::Back => self.edge = Some((there, here)),
@@ -151,8 +163,7 @@ impl Map {
         }
         let at = order.iter().position(|id| Some(id) == self.cursor.as_ref()).unwrap_or(0);
         if let Some(next) = next_where(at, order.len(), forward, |_| true) {
-            self.cursor = Some(order[next].clone());
-            self.choose_edge();
+            self.stand_on(order[next].clone());
         }
     }
 
@@ -178,6 +189,7 @@ impl Map {
         {
             self.cursor = Some(from.id.clone());
             self.edge = Some((from.id.clone(), into.id.clone()));
+            self.is_moved = true;
         }
         true
     }
@@ -201,6 +213,7 @@ impl Map {
             let (from, to) = (edge.from.clone(), edge.to.clone());
             self.cursor = Some(from.clone());
             self.edge = Some((from, to));
+            self.is_moved = true;
         }
         moved
     }
@@ -312,8 +325,7 @@ impl Screen for Map {
         let from = self.cursor_at().unwrap_or(0);
         match next_where(from, self.shown.nodes.len(), true, hit) {
             Some(at) => {
-                self.cursor = Some(self.shown.nodes[at].id.clone());
-                self.choose_edge();
+                self.stand_on(self.shown.nodes[at].id.clone());
             }
             None => cx.say(format!("no node has {text} in its name")),
         }
@@ -418,8 +430,7 @@ impl Screen for Map {
         let (left, top) = painted.scroll(self.cursor_at(), self.size(cx));
         let Some(at) = painted.layout.node_at(x + left, y + top) else { return false };
         let was_there = self.cursor_at() == Some(at);
-        self.cursor = Some(self.shown.nodes[at].id.clone());
-        self.choose_edge();
+        self.stand_on(self.shown.nodes[at].id.clone());
         was_there
     }
 

@@ -160,7 +160,8 @@ fn node(
     let hidden = if n.hidden > 0 { format!(" +{}", n.hidden) } else { String::new() };
     let mut lines: Vec<Vec<Piece>> = vec![vec![
         piece(mark.glyph().to_string(), mark.role()),
-        piece(format!(" {}", n.id.shown()), Role::Title),
+        piece(" ", Role::Text),
+        (name(n), Role::Title),
         piece(hidden, Role::Dim),
     ]];
     if mark == Mark::None {
@@ -215,9 +216,21 @@ fn trend(n: &Node) -> String {
     n.trend.iter().map(level).collect()
 }
 
+/// Columns of the longest name.
+const NAME_MAX: usize = 28;
+
+fn name(n: &Node) -> SafeText {
+    SafeText::start_of(&n.id.shown(), NAME_MAX)
+}
+
 /// The names of the nodes for a matrix.
 pub(super) fn names(model: &Model) -> Vec<SafeText> {
-    model.nodes.iter().map(|n| SafeText::new(n.id.shown())).collect()
+    model.nodes.iter().map(name).collect()
+}
+
+/// A time to the second.
+fn second(time: &str) -> String {
+    time.get(..19).unwrap_or(time).replace('T', " ")
 }
 
 /// What stands where a caller and a callee meet.
@@ -242,7 +255,7 @@ pub(super) fn edge_columns() -> Vec<Column> {
         Column::number("p50", 8).rank(3),
         Column::number("p99", 8),
         Column::number("was p99", 8).rank(4),
-        Column::number("change", 7),
+        Column::number("change", 8),
         Column::number("attempts", 8).rank(5),
         Column::number("gap p99", 8).rank(6),
         Column::fixed("kind", 12).rank(7),
@@ -275,7 +288,7 @@ pub(super) fn edge_row(e: &Edge) -> Row {
             Cell::text(format!("{:.2}", e.attempts)),
             Cell::text(p99(e.gap_p99_ms)),
             Cell::text(e.kinds.join(" ")).role(Role::Dim),
-            Cell::text(e.first_seen.get(..19).unwrap_or(&e.first_seen)).role(Role::Dim),
+            Cell::text(second(&e.first_seen)).role(Role::Dim),
         ],
         ..Row::default()
     }
@@ -302,12 +315,13 @@ pub(super) fn draw_node(pen: &mut Pen<'_>, n: &Node, model: &Model) {
     let errors = n.error_share.unwrap_or(0.0);
     let error_role = if errors >= 0.01 { Role::Error } else { Role::Text };
     let mut first = vec![
-        text(format!("rate {}/s   err ", format::rate(n.per_second))),
+        text(format!("{}/s  err ", format::rate(n.per_second))),
         piece(format::percent(errors), error_role),
     ];
     first.extend(n.before_error_share.map(|before| was(format::percent(before))));
-    first.push(text(format!("   p50 {}   p99 {}", p99(n.p50_ms), p99(n.p99_ms))));
+    first.push(text(format!("  p99 {}", p99(n.p99_ms))));
     first.extend(n.before_p99_ms.map(|before| was(format::duration_ms(before))));
+    first.push(text(format!("  p50 {}", p99(n.p50_ms))));
     let mut lines = vec![first];
     if let Some(ms) = n.self_ms {
         lines.push(vec![text(format!("own time {} a request", format::duration_ms(ms)))]);
@@ -367,11 +381,13 @@ pub(super) fn draw_edge(pen: &mut Pen<'_>, e: &Edge) {
     } else {
         String::new()
     };
-    lines.push(vec![text(format!("{gap}{retried}"))]);
+    if !gap.is_empty() || !retried.is_empty() {
+        lines.push(vec![text(format!("{gap}{retried}"))]);
+    }
     lines.push(vec![piece("kind ", Role::Dim), text(e.kinds.join(" "))]);
     if let Some(id) = e.exemplar() {
         lines.push(vec![piece("exemplar ", Role::Dim), piece(format::short_id(id), Role::Accent)]);
     }
-    lines.push(vec![piece("first seen ", Role::Dim), text(e.first_seen.as_str())]);
+    lines.push(vec![piece("first seen ", Role::Dim), text(second(&e.first_seen))]);
     told(pen, &lines);
 }
