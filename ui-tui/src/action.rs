@@ -196,7 +196,7 @@ pub(crate) const ACTIONS: &[Entry] = &[
     on(L::Trace, "{", A::PreviousSibling, "", "Trace: previous sibling"),
     on(L::Trace, "}", A::NextSibling, "", "Trace: next sibling"),
     on(L::Trace, "A", A::LogScope, "", "Trace: logs of the span or of the whole trace"),
-    on(L::Trace, "d", A::Difference, "", "Trace: compare with a typical fast one"),
+    on(L::Trace, "d", A::Difference, "diff", "Trace: compare with a typical fast one"),
     on(L::Logs, "A", A::LogScope, "trace scope", "Logs: of the span or of the whole trace"),
     on(L::Logs, "o", A::Patterns, "pattern", "Logs: patterns, or the pattern of this line"),
     on(L::Logs, "v", A::NextView, "", "Logs: lines, patterns, wrapped"),
@@ -330,8 +330,18 @@ pub(crate) fn holding(layer: Layer) -> impl Iterator<Item = &'static Entry> {
 /// The hints of a screen: at most nine, as many as fit, the last always the help.
 pub(crate) fn hints(layer: Layer, width: usize) -> Vec<(&'static str, &'static str)> {
     const HINTS_MAX: usize = 9;
-    let all: Vec<(&str, &str)> =
-        holding(layer).filter(|e| !e.hint.is_empty()).map(|e| (shown(e.key()), e.hint)).collect();
+    let is_here = |action: Action| {
+        let places = [
+            (Layer::Logs, Place::Logs),
+            (Layer::Metrics, Place::Metrics),
+            (Layer::Map, Place::Map),
+        ];
+        places.iter().any(|(l, place)| *l == layer && action == Action::Pivot(*place))
+    };
+    let all: Vec<(&str, &str)> = holding(layer)
+        .filter(|e| !e.hint.is_empty() && !is_here(e.action))
+        .map(|e| (shown(e.key()), e.hint))
+        .collect();
     let help = ("?", "help");
     let mut left = width.saturating_sub(cells(help) + 1);
     let mut kept = Vec::new();

@@ -97,7 +97,7 @@ impl App {
         now: Now,
     ) -> App {
         let view = View::new(screen, scope, now);
-        let mut app = App {
+        App {
             tabs: vec![Tab { place, views: vec![view], forward: Vec::new() }],
             current: 0,
             overlays: Vec::new(),
@@ -111,9 +111,7 @@ impl App {
             interrupted_ms: None,
             out: Outbox::default(),
             dirty: true,
-        };
-        app.load(false);
-        app
+        }
     }
 
     /// The view on the screen.
@@ -211,12 +209,10 @@ impl App {
         for go in go {
             match go {
                 Go::Push(screen, scope) => self.push(screen, scope),
+                Go::Over(overlay) => self.open_over(overlay),
                 Go::Say(text) => self.say(text),
                 Go::Scope(scope) => self.set_scope(scope),
                 Go::Edit(text) => self.out.effects.push(Effect::Edit(text)),
-                Go::Download(name, request) => {
-                    self.out.effects.push(Effect::Download { name, request });
-                }
             }
         }
     }
@@ -285,11 +281,8 @@ impl App {
             }
             return self.resume();
         }
-        let Some(screen) = screens::root(place) else {
-            return self.say("this screen is not there");
-        };
         self.rest();
-        let view = View::new(screen, scope, self.now);
+        let view = View::new(screens::root(place), scope, self.now);
         self.tabs.push(Tab { place, views: vec![view], forward: Vec::new() });
         self.current = self.tabs.len() - 1;
         self.load(false);
@@ -327,6 +320,16 @@ impl App {
                 self.dirty = true;
                 return self.follow(go);
             }
+        }
+    }
+
+    /// Asks for the first view once it is known how many columns there are to ask for.
+    fn resize(&mut self, width: u16, height: u16) {
+        let is_first = self.size == (0, 0);
+        self.size = (width, height);
+        self.dirty = true;
+        if is_first {
+            self.load(false);
         }
     }
 
@@ -381,10 +384,7 @@ pub(crate) fn update(app: &mut App, now: Now, event: Event) -> Vec<Effect> {
         Event::Key(key) => app.key(key),
         Event::Mouse(mouse) => app.mouse(mouse),
         Event::Paste(text) => app.paste(&text),
-        Event::Resize { width, height } => {
-            app.size = (width, height);
-            app.dirty = true;
-        }
+        Event::Resize { width, height } => app.resize(width, height),
         Event::Focus(focused) => app.live.focused = focused,
         Event::Tick => {
             app.tick();

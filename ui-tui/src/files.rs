@@ -39,6 +39,29 @@ pub(crate) async fn download(
     told(Ok(path))
 }
 
+/// Gives a text to a program of the host, such as that of its clipboard.
+pub(crate) async fn pipe(command: &'static [&'static str], text: String) -> Result<String, String> {
+    use std::process::Stdio;
+    let piped = async {
+        let (program, arguments) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
+        let mut child = tokio::process::Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        if let Some(mut input) = child.stdin.take() {
+            tokio::io::AsyncWriteExt::write_all(&mut input, text.as_bytes()).await?;
+        }
+        let status = child.wait().await?;
+        if status.success() { Ok(program) } else { Err(io::Error::other(status.to_string())) }
+    };
+    match piped.await {
+        Ok(program) => Ok(format!("copied by {program}")),
+        Err(error) => Err(format!("{}: {error}", command.join(" "))),
+    }
+}
+
 fn told(wrote: io::Result<PathBuf>) -> Result<String, String> {
     match wrote {
         Ok(path) => Ok(format!("written: {}", path.display())),

@@ -3,7 +3,8 @@
 //! [`run`] takes a transport of `api` and the terminal, and gives the terminal back at the end. The
 //! way of a key: `runtime` reads it, `action` says what it means, `app::update` changes the state
 //! and returns effects, `runtime` carries them out, `app::frame` draws. Screens lie in `screens`,
-//! what they are drawn with in `widgets`; only `runtime`, `terminal` and `files` do IO.
+//! what they are drawn with in `widgets`; only `runtime`, `terminal`, `keyboard`
+//! and `files` do IO.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -20,9 +21,11 @@ mod export;
 mod files;
 pub mod flames;
 pub mod format;
+mod keyboard;
 mod link;
 mod overlay;
 mod pane;
+mod plain;
 mod request;
 mod runtime;
 pub mod safe_text;
@@ -31,6 +34,8 @@ mod screens;
 mod slot;
 pub mod span_rows;
 mod terminal;
+#[cfg(test)]
+mod testing;
 pub mod theme;
 pub mod widgets;
 mod window;
@@ -78,12 +83,29 @@ pub async fn run(ask: Arc<dyn Ask>, options: Options) -> Result<(), Error> {
         return Err(Error::NoTerminal);
     }
     let app = first(&options, Now { mono_ms: 0, unix_ns: api::time::now_ns() })?;
+    Ok(show(ask, app).await?)
+}
+
+/// Takes the terminal for an explorer, and gives it back.
+async fn show(ask: Arc<dyn Ask>, app: App) -> io::Result<()> {
     if app.look.depth == Depth::None {
         // Without this crossterm would reset all attributes at each change of colour.
         crossterm::style::force_color_output(true);
     }
     let guard = terminal::Guard::take(app.look.mouse)?;
-    Ok(runtime::run(ask, app, guard).await?)
+    runtime::run(ask, app, guard).await
+}
+
+/// Talks in lines instead of drawing: each line of the input is a row's number, `/` and a filter, `t` and a
+/// range, a key, or an action in words.
+pub async fn plain(
+    ask: Arc<dyn Ask>,
+    options: Options,
+    input: impl tokio::io::AsyncBufRead + Unpin,
+    output: impl io::Write,
+) -> Result<(), Error> {
+    let app = first(&options, Now { mono_ms: 0, unix_ns: api::time::now_ns() })?;
+    Ok(plain::talk(ask, app, input, output).await?)
 }
 
 /// The explorer as it opens.
@@ -106,8 +128,7 @@ fn first(options: &Options, now: Now) -> Result<App, Error> {
         target.apply(&mut scope, now);
     }
     let place = target.as_ref().map_or(action::Place::Services, link::Target::place);
-    let screen =
-        screens::root(place).ok_or_else(|| Error::Option("this screen is not there".to_owned()))?;
+    let screen = screens::root(place);
     let mut app = App::new(appearance(options), screen, place, scope, now);
     if let Some(target) = target.filter(|target| target.of.is_some()) {
         app.open_link(&target);

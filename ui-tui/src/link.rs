@@ -8,7 +8,7 @@ use crate::action::Place;
 use crate::event::Now;
 use crate::overlay::time;
 use crate::scope::{Range, Scope};
-use crate::screens::{self, Screen, View};
+use crate::screens::{self, Screen, View, compare};
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +50,7 @@ fn range_text(range: Range) -> String {
         Range::Between(from_ns, to_ns) => {
             format!("{}..{}", api::time::format(from_ns), api::time::format(to_ns))
         }
+        Range::Since(from_ns) => format!("since {}", api::time::format(from_ns)),
         Range::All => "all".to_owned(),
     }
 }
@@ -72,7 +73,7 @@ pub(crate) fn read(text: &str) -> Option<Target> {
 fn link(text: &str) -> Option<Target> {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let (word, of) = path.split_once('/').map_or((path, None), |(word, of)| (word, Some(of)));
-    let known = matches!(word, "trace" | "service") || place(word).is_some();
+    let known = matches!(word, "trace" | "service" | "compare") || place(word).is_some();
     let mut target = Target { word: word.to_owned(), of: of.map(decoded), ..Target::default() };
     for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
         let value = Some(decoded(value));
@@ -131,7 +132,11 @@ impl Target {
         match (self.word.as_str(), &self.of) {
             ("trace", Some(id)) => Some(screens::trace::open(id, self.span.as_deref())),
             ("service", Some(name)) => Some(screens::service::open(name)),
-            (word, _) => screens::root(place(word)?),
+            ("compare", Some(ids)) => {
+                let (a, b) = ids.split_once('-')?;
+                Some(compare::open(compare::Sides::Traces(a.to_owned(), b.to_owned())))
+            }
+            (word, _) => Some(screens::root(place(word)?)),
         }
     }
 
@@ -151,7 +156,8 @@ impl Target {
     }
 }
 
-fn encoded(text: &str) -> String {
+/// The text as it may stand in a link.
+pub(crate) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte) {

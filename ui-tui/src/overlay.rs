@@ -59,6 +59,8 @@ pub(crate) enum Deed {
     Export(Form),
     /// Open what a text names.
     Open(String),
+    /// Copy a text.
+    Copy(String),
 }
 
 /// In which form rows are written.
@@ -87,6 +89,13 @@ impl Overlay {
                 row('v', "this screen as SVG", Form::Svg),
             ],
         ))
+    }
+
+    /// Texts that a screen offers to be copied, by a letter.
+    pub(crate) fn texts(title: &'static str, texts: Vec<(char, &str, String)>) -> Overlay {
+        let row =
+            |(key, title, text): (char, &str, String)| (key, title.to_owned(), Deed::Copy(text));
+        Overlay::Choice(Choice::new(title, texts.into_iter().map(row).collect()))
     }
 
     /// What can be copied.

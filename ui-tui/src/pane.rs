@@ -34,7 +34,7 @@ pub(crate) fn framed<'a>(pen: &'a mut Pen<'_>, frame: &Frame) -> Pen<'a> {
     }
     let role = if frame.focused { Role::Focus } else { Role::Border };
     borders(pen, role);
-    let room = width - 4;
+    let room = width.saturating_sub(4);
     let (title, note) = (SafeText::new(&frame.title), SafeText::new(&frame.note));
     let note_width = u16::try_from(note.width()).unwrap_or(u16::MAX);
     let note_fits = note_width > 0 && note_width.saturating_add(8) <= room;

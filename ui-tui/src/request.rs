@@ -110,6 +110,12 @@ impl Request {
         Request { call, read: read_sql }
     }
 
+    /// Reads the bytes of an answer, as they would come over the wire.
+    #[cfg(test)]
+    pub(crate) fn read(&self, bytes: Vec<u8>) -> Outcome {
+        (self.read)(bytes)
+    }
+
     /// Makes the call and reads the answer. Dropping the future cancels the query.
     pub(crate) async fn ask(self, ask: Arc<dyn Ask>) -> Outcome {
         let bytes = ask.call(self.call).await?.checked().await?.bytes().await?;

@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 use api::ask::Ask;
 use api::client::ClientError;
 use crossterm::event::{
-    Event as Input, EventStream, KeyEventKind, KeyModifiers, MouseButton, MouseEvent,
-    MouseEventKind,
+    Event as Input, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
-use futures::StreamExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::app::{self, App, update};
+use crate::clipboard::{self, Surroundings, Way};
 use crate::effect::Effect;
 use crate::event::{Event, Gesture, Key, Mouse, Now};
 use crate::files;
+use crate::keyboard::Keyboard;
 use crate::request::{Outcome, Request, Told};
 use crate::slot::Ticket;
 use crate::terminal::Guard;
@@ -49,13 +49,15 @@ struct Runtime {
     /// Files being written.
     writing: JoinSet<Result<String, String>>,
     guard: Guard,
-    input: Option<EventStream>,
+    clipboard: Way,
+    /// None while the terminal is lent.
+    keyboard: Option<Keyboard>,
 }
 
 /// Runs the explorer until it is left.
 pub(crate) async fn run(ask: Arc<dyn Ask>, mut app: App, guard: Guard) -> io::Result<()> {
     let size = guard.screen.size()?;
-    let mut runtime = Runtime::new(ask, guard);
+    let mut runtime = Runtime::new(ask, guard, Keyboard::start()?);
     let mut signals = Signals::new()?;
     let mut drawn: Option<Instant> = None;
     let first = Event::Resize { width: size.width, height: size.height };
@@ -76,7 +78,7 @@ pub(crate) async fn run(ask: Arc<dyn Ask>, mut app: App, guard: Guard) -> io::Re
 }
 
 impl Runtime {
-    fn new(ask: Arc<dyn Ask>, guard: Guard) -> Runtime {
+    fn new(ask: Arc<dyn Ask>, guard: Guard, keyboard: Keyboard) -> Runtime {
         let cache = Cache::builder()
             .max_capacity(CACHE_BYTES)
             .weigher(|_, told: &Told| u32::try_from(told.bytes).unwrap_or(u32::MAX))
@@ -91,7 +93,8 @@ impl Runtime {
             tickets: HashMap::new(),
             writing: JoinSet::new(),
             guard,
-            input: Some(EventStream::new()),
+            clipboard: Surroundings::of(|name| std::env::var(name).ok()).way(),
+            keyboard: Some(keyboard),
         }
     }
 
@@ -108,10 +111,16 @@ impl Runtime {
         frame_due: Option<Instant>,
     ) -> io::Result<Option<Event>> {
         let wake = app.wake_at_ms().map(|ms| self.start + Duration::from_millis(ms));
-        let input = self.input.as_mut().ok_or_else(gone)?;
+        let keyboard = self.keyboard.as_mut();
+        let input = async {
+            match keyboard {
+                Some(keyboard) => keyboard.next().await,
+                None => std::future::pending().await,
+            }
+        };
         Ok(tokio::select! {
             biased;
-            input = input.next() => read(input.ok_or_else(gone)??),
+            input = input => read(input?),
             event = signals.next() => Some(event),
             Some(done) = self.asking.join_next_with_id() => self.answered(done),
             Some(wrote) = self.writing.join_next() => {
@@ -125,10 +134,8 @@ impl Runtime {
     /// Takes what has come in the meantime, so that one frame shows all of it.
     async fn drain(&mut self, app: &mut App) -> io::Result<bool> {
         for _ in 0..DRAIN_MAX {
-            let Some(input) = self.input.as_mut() else { return Ok(false) };
-            // Polled in this task's context: crossterm remembers the waker of the first poll.
-            let event = match futures::future::poll_immediate(input.next()).await {
-                Some(input) => read(input.ok_or_else(gone)??),
+            let event = match self.keyboard.as_mut().and_then(Keyboard::waiting) {
+                Some(input) => read(input?),
                 None => match self.asking.try_join_next_with_id() {
                     Some(done) => self.answered(done),
                     None => return Ok(false),
@@ -174,7 +181,7 @@ impl Runtime {
                     handle.abort();
                 }
             }
-            Effect::Copy(text) => self.guard.copy(&text)?,
+            Effect::Copy(text) => self.copy(text)?,
             Effect::Write { name, bytes } => {
                 self.writing.spawn(files::write(name, bytes));
             }
@@ -190,6 +197,20 @@ impl Runtime {
             Effect::Quit => return Ok(true),
         }
         Ok(false)
+    }
+
+    /// Onto the clipboard of the person at the keyboard; what is too long goes to a file.
+    fn copy(&mut self, text: String) -> io::Result<()> {
+        match (self.clipboard, clipboard::sequence(&text)) {
+            (Way::Host(command), _) => {
+                self.writing.spawn(files::pipe(command, text));
+            }
+            (Way::Terminal, Ok(sequence)) => self.guard.write(&sequence)?,
+            (Way::Terminal, Err(_)) => {
+                self.writing.spawn(files::write("otlake-copy.txt".to_owned(), text.into_bytes()));
+            }
+        }
+        Ok(())
     }
 
     fn start_asking(&mut self, ticket: Ticket, request: Request, fresh: bool) {
@@ -228,11 +249,13 @@ impl Runtime {
 
     /// Lends the terminal to the person's editor.
     async fn edit(&mut self, text: String) -> io::Result<Result<String, String>> {
-        self.input = None;
+        if let Some(keyboard) = self.keyboard.take() {
+            keyboard.stop();
+        }
         self.guard.lend()?;
         let edited = files::edit(text).await;
         self.guard.take_back()?;
-        self.input = Some(EventStream::new());
+        self.keyboard = Some(Keyboard::start()?);
         Ok(edited)
     }
 }
@@ -253,10 +276,6 @@ async fn until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
-}
-
-fn gone() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal is gone")
 }
 
 /// What came from the terminal, as an event of ours.

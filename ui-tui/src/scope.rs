@@ -60,6 +60,8 @@ pub(crate) enum Range {
     Last(i64),
     /// From inclusive, to exclusive.
     Between(i64, i64),
+    /// From a moment on.
+    Since(i64),
     /// Whatever there is.
     All,
 }
@@ -153,6 +155,12 @@ impl Range {
                 Fixed { from_ns: Some(to_ns - length_ns), to_ns: Some(to_ns) }
             }
             Range::Between(from_ns, to_ns) => Fixed { from_ns: Some(from_ns), to_ns: Some(to_ns) },
+            Range::Since(from_ns) => {
+                let length_ns = now.unix_ns.saturating_sub(from_ns).max(SECOND_NS);
+                let bucket_ns = bucket_ns(length_ns, 60);
+                let to_ns = (now.unix_ns.div_euclid(bucket_ns) + 1) * bucket_ns;
+                Fixed { from_ns: Some(from_ns), to_ns: Some(to_ns) }
+            }
             Range::All => Fixed::default(),
         }
     }
@@ -171,7 +179,7 @@ impl Range {
                     Range::Between(from_ns + quarter, to_ns - quarter)
                 }
             }
-            Range::All => Range::Last(STEPS_NS[STEPS_NS.len() - 1]),
+            Range::Since(_) | Range::All => Range::Last(STEPS_NS[STEPS_NS.len() - 1]),
         }
     }
 
@@ -185,7 +193,7 @@ impl Range {
                 let half = (to_ns - from_ns) / 2;
                 Range::Between(from_ns.saturating_sub(half), to_ns.saturating_add(half))
             }
-            Range::All => Range::All,
+            Range::Since(_) | Range::All => Range::All,
         }
     }
 
@@ -211,6 +219,11 @@ impl fmt::Display for Range {
         match *self {
             Range::Last(ns) => write!(f, "last {}", length(ns)),
             Range::Between(from_ns, to_ns) => f.write_str(&between(from_ns, to_ns)),
+            Range::Since(from_ns) => {
+                let from = time::format(from_ns);
+                let part = |range| from.get(range).unwrap_or("");
+                write!(f, "since {} {}", part(0..10), part(11..16))
+            }
             Range::All => f.write_str("all time"),
         }
     }

@@ -11,6 +11,7 @@ use ratatui::layout::Rect;
 
 use crate::action::{Action, Layer, Place};
 use crate::event::{Key, Now};
+use crate::overlay::{Overlay, filter};
 use crate::pane::{self, Frame};
 use crate::request::Request;
 use crate::scope::{Fixed, Scope};
@@ -19,10 +20,16 @@ use crate::theme::Theme;
 use crate::widgets::Pen;
 use crate::widgets::table::{self, Column};
 
+pub(crate) mod compare;
+pub(crate) mod errors;
 pub(crate) mod heat;
+pub(crate) mod ingest;
 pub(crate) mod logs;
+pub(crate) mod map;
+pub(crate) mod metrics;
 pub(crate) mod service;
 pub(crate) mod services;
+pub(crate) mod sql;
 pub(crate) mod trace;
 pub(crate) mod traces;
 
@@ -136,14 +143,14 @@ impl Cx<'_> {
 pub(crate) enum Go {
     /// A screen on top.
     Push(Box<dyn Screen>, Scope),
+    /// Something over the screen.
+    Over(Overlay),
     /// One line for a moment.
     Say(String),
     /// The same screen about something else.
     Scope(Scope),
     /// A text into the person's editor.
     Edit(String),
-    /// An answer written to a file as it comes.
-    Download(String, Request),
 }
 
 /// What a screen reads while it draws or answers about itself.
@@ -296,38 +303,44 @@ pub(crate) trait Screen: fmt::Debug + Send {
     fn edited(&mut self, _text: &str, _cx: &mut Cx<'_>) {}
 }
 
-/// The screen that a key opens; `None` where there is no such screen.
-pub(crate) fn root(place: Place) -> Option<Box<dyn Screen>> {
-    Some(match place {
+/// The screen that a key opens.
+pub(crate) fn root(place: Place) -> Box<dyn Screen> {
+    match place {
         Place::Services => Box::new(services::Services::default()),
         Place::Traces => Box::new(traces::Traces::default()),
+        Place::Sql => Box::new(sql::Sql::default()),
+        Place::Errors => errors::open(None),
+        Place::Ingest => ingest::open(),
         Place::Logs => logs::open(logs::Of::Scope),
-        _ => return None,
-    })
+        Place::Map => map::open(None),
+        Place::Metrics => metrics::open(metrics::About::default()),
+    }
 }
 
 /// The screen of another signal about what is under the cursor.
-pub(crate) fn pivot(
-    place: Place,
-    subject: &Subject,
-    scope: &Scope,
-) -> Option<(Box<dyn Screen>, Scope)> {
-    let screen = match place {
-        Place::Logs => logs::open(logs::of_subject(subject)),
-        other => root(other)?,
+pub(crate) fn pivot(place: Place, subject: &Subject, scope: &Scope) -> (Box<dyn Screen>, Scope) {
+    let of_service = || match &subject.service {
+        Some(service) => scope.and(&filter::term("service", service, true)),
+        None => scope.clone(),
     };
-    Some((screen, scope.clone()))
+    let screen = match place {
+        Place::Errors => errors::open(subject.service.as_deref()),
+        Place::Logs => {
+            let of = logs::of_subject(subject);
+            let scope = if of == logs::Of::Scope { of_service() } else { scope.clone() };
+            return (logs::open(of), scope);
+        }
+        Place::Traces => return (root(place), of_service()),
+        Place::Map => map::open(subject.service.as_deref()),
+        Place::Metrics => metrics::open(metrics::about(subject)),
+        other => root(other),
+    };
+    (screen, scope.clone())
 }
 
 /// What the answers of a view are built on, the first that there is.
 pub(crate) fn basis<'a>(look: &Look<'a>) -> Option<&'a Basis> {
     look.slots.iter().find_map(|slot| slot.told()).map(|told| &*told.basis)
-}
-
-/// The screen that compares two traces, where there is one.
-pub(crate) fn compare_traces(a: &str, b: &str) -> Option<Box<dyn Screen>> {
-    let _ = (a, b);
-    None
 }
 
 /// The column of a table whose head stands at a place.

@@ -206,6 +206,11 @@ impl Slot {
         self.loaded.as_ref().map(|loaded| now.mono_ms.saturating_sub(loaded.at_ms))
     }
 
+    /// A question waits for the cursor to rest.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.later.is_some()
+    }
+
     /// The ticket that is under way.
     pub(crate) fn ticket(&self) -> Option<Ticket> {
         self.live.as_ref().map(|live| live.ticket)

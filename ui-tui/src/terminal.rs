@@ -10,8 +10,6 @@ use crossterm::{Command, execute, queue, terminal};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
-use crate::clipboard;
-
 /// Terminal drawn on by ratatui.
 pub(crate) type Screen = Terminal<CrosstermBackend<Stdout>>;
 
@@ -40,12 +38,14 @@ impl Guard {
     /// Takes it over again; all is drawn anew.
     pub(crate) fn take_back(&mut self) -> io::Result<()> {
         enter(self.mouse)?;
-        self.screen.clear()
+        // One that knows of nothing drawn. Its own `clear` would ask where the cursor is, and the
+        // answer goes to whoever reads the keys.
+        self.screen = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        execute!(io::stdout(), terminal::Clear(terminal::ClearType::All))
     }
 
-    /// Hands a text to the terminal for its clipboard (OSC 52). There is no acknowledgement.
-    pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
-        let sequence = clipboard::sequence(text).map_err(io::Error::other)?;
+    /// Writes a sequence that draws nothing.
+    pub(crate) fn write(&mut self, sequence: &str) -> io::Result<()> {
         let mut out = io::stdout();
         out.write_all(sequence.as_bytes())?;
         out.flush()

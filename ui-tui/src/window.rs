@@ -54,14 +54,6 @@ impl List {
         was_there
     }
 
-    /// Scrolls without leaving the row, unless the row leaves the screen.
-    pub(crate) fn scroll(&mut self, rows: isize, len: usize, height: usize) {
-        let top = self.window(len, height).start.saturating_add_signed(rows);
-        self.top = top.min(len.saturating_sub(height));
-        self.at =
-            self.at.clamp(self.top, (self.top + height.max(1) - 1).min(len.saturating_sub(1)));
-    }
-
     /// Carries out an action that moves; false when it is none.
     pub(crate) fn act(&mut self, action: Action, len: usize, height: usize) -> bool {
         let at = self.at.min(len.saturating_sub(1));

@@ -89,10 +89,8 @@ impl App {
 
     fn pivot(&mut self, place: Place) {
         let (subject, scope) = (self.subject(), self.top().scope.clone());
-        match screens::pivot(place, &subject, &scope) {
-            Some((screen, scope)) => self.push(screen, scope),
-            None => self.say("this screen is not there"),
-        }
+        let (screen, scope) = screens::pivot(place, &subject, &scope);
+        self.push(screen, scope);
     }
 
     fn exemplar(&mut self) {
@@ -175,12 +173,15 @@ impl App {
             CopyAs::Command => Some(link::command(self.top())),
         };
         match text {
-            Some(text) => {
-                self.say(format!("sent to the terminal: {}", overlay::start_of(&text)));
-                self.copy(text);
-            }
+            Some(text) => self.copy_text(text),
             None => self.say("nothing of that here"),
         }
+    }
+
+    /// Copies a text and says so.
+    pub(crate) fn copy_text(&mut self, text: String) {
+        self.say(format!("copied: {}", overlay::start_of(&text)));
+        self.copy(text);
     }
 
     /// The statements behind the view: its own, then those of its answers.
@@ -202,7 +203,8 @@ impl App {
         if statements.is_empty() {
             return self.say("no statement yet");
         }
-        self.say("SQL screen missing");
+        let scope = self.top().scope.clone();
+        self.push(Box::new(screens::sql::Sql::showing(&statements)), scope);
     }
 
     /// Opens what a pasted text names: a trace id, a `traceparent`, a link, a log line in JSON.

@@ -68,10 +68,11 @@ impl App {
             }
             Deed::Export(form) => self.export(form),
             Deed::Open(text) => self.open_pasted(&text),
+            Deed::Copy(text) => self.copy_text(text),
         }
     }
 
-    fn apply_filter(&mut self, text: &str) {
+    pub(crate) fn apply_filter(&mut self, text: &str) {
         if !text.is_empty() && self.filters.last().is_none_or(|last| last != text) {
             self.filters.push(text.to_owned());
             let beyond = self.filters.len().saturating_sub(HISTORY_MAX);

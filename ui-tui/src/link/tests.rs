@@ -23,6 +23,16 @@ fn ids_open_traces() {
 }
 
 #[test]
+fn a_link_names_two_traces() {
+    let text = format!("otlake:compare/{TRACE}-{TRACE}");
+    let ids = format!("{TRACE}-{TRACE}");
+    check(&text, "compare", Some(&ids), None);
+    let screen = read(&text).and_then(|target| target.screen()).unwrap();
+    assert_eq!(screen.link(), format!("compare/{ids}"));
+    assert!(read("otlake:compare/x").unwrap().screen().is_none());
+}
+
+#[test]
 fn other_texts_open_nothing() {
     for text in ["", "hello", "00-12-34-01", "otlake:nothing", "{\"trace_id\":\"short\"}", "[1"] {
         assert_eq!(read(text), None, "{text}");

@@ -1,6 +1,7 @@
 //! Range and comparison: typed in words, previewed while typing.
 
 use api::time;
+use jiff::tz::TimeZone;
 
 use super::line;
 use super::{Deed, Next, middle};
@@ -86,7 +87,7 @@ impl TimePicker {
         pen.text(1, 1, width, &format!("  = {text}").into(), role);
         let quick = format!("  {}   down, up", QUICK.join(" "));
         pen.text(1, 3, width, &quick.into(), Role::Dim);
-        let forms = "  14:00..14:30   2026-11-22T14:00Z..+30m   around 15:53 +-5m";
+        let forms = "  14:00..14:30   yesterday 9-10   around 15:53 +-5m   since 9:30";
         pen.text(1, 4, width, &forms.into(), Role::Dim);
         self.draw_compare(&mut pen);
     }
@@ -119,55 +120,15 @@ fn preview(range: Range, now: Now) -> String {
     format!("{spelled}   {}   bucket {bucket}", length(to_ns - from_ns))
 }
 
-/// Reads a range: `15m`, `all`, `14:00..14:30`, `POINT..+30m`, `around POINT +-5m`.
+/// Reads a range in the words of `api::time`. What depends on the data is not known here.
 pub(crate) fn read(text: &str, now: Now) -> Result<Range, String> {
-    let text = text.trim();
-    if text == "all" {
-        return Ok(Range::All);
+    match time::range(text, now.unix_ns, &TimeZone::UTC).map_err(|error| error.to_string())? {
+        time::Range::Between { from_ns, to_ns } => Ok(Range::Between(from_ns, to_ns)),
+        time::Range::Last { length_ns } => Ok(Range::Last(length_ns)),
+        time::Range::Since { from_ns } => Ok(Range::Since(from_ns)),
+        time::Range::All => Ok(Range::All),
+        time::Range::SinceDeploy { .. } | time::Range::Change => {
+            Err("not known before the data is asked: the service screen marks changes".to_owned())
+        }
     }
-    if let Some(rest) = text.strip_prefix("around ") {
-        return around(rest, now);
-    }
-    if let Some((from, to)) = text.split_once("..") {
-        return between(from.trim(), to.trim(), now);
-    }
-    let ns = nanoseconds(text)?;
-    if ns == 0 { Err("a range of no length".to_owned()) } else { Ok(Range::Last(ns)) }
-}
-
-fn around(text: &str, now: Now) -> Result<Range, String> {
-    let (at, by) = text.split_once("+-").ok_or("write `around 15:53 +-5m`")?;
-    let (at_ns, by_ns) = (point(at.trim(), now)?, nanoseconds(by.trim())?);
-    Ok(Range::Between(at_ns.saturating_sub(by_ns), at_ns.saturating_add(by_ns)))
-}
-
-fn between(from: &str, to: &str, now: Now) -> Result<Range, String> {
-    let from_ns = point(from, now)?;
-    let to_ns = match to.strip_prefix('+') {
-        _ if to.is_empty() => now.unix_ns,
-        Some(by) => from_ns.saturating_add(nanoseconds(by)?),
-        None => point(to, now)?,
-    };
-    if from_ns < to_ns {
-        Ok(Range::Between(from_ns, to_ns))
-    } else {
-        Err("the range ends before it begins".to_owned())
-    }
-}
-
-fn nanoseconds(text: &str) -> Result<i64, String> {
-    let length = time::duration(text).map_err(|error| error.to_string())?;
-    i64::try_from(length.as_nanos()).map_err(|_| format!("`{text}` is too long"))
-}
-
-/// A time of today (UTC), or whatever `api::time` reads.
-fn point(text: &str, now: Now) -> Result<i64, String> {
-    let is_clock = text.contains(':') && text.bytes().all(|b| b.is_ascii_digit() || b == b':');
-    if is_clock {
-        let clock = if text.len() <= 5 { format!("{text:0>5}:00") } else { format!("{text:0>8}") };
-        let today = time::format(now.unix_ns);
-        let day = today.get(..10).unwrap_or("1970-01-01");
-        return time::parse(&format!("{day}T{clock}Z"), now.unix_ns).map_err(|e| e.to_string());
-    }
-    time::parse(text, now.unix_ns).map_err(|error| error.to_string())
 }

@@ -18,7 +18,7 @@ fn drawn(width: u16, height: u16, title: &str, note: &str) -> Vec<String> {
 
 #[test]
 fn titles_make_way() {
-    assert_eq!(drawn(30, 2, "Services", "sort: impact v")[0], "┌ Services ─ sort: impact v ─┐");
+    assert_eq!(drawn(30, 2, "Services", "sort: impact v")[0], "┌ Services ── sort: impact v ┐");
     assert_eq!(drawn(24, 2, "Services", "sort: impact v")[0], "┌ Services ────────────┐");
     assert_eq!(drawn(9, 2, "Services", "")[0], "┌ Serv… ┐");
 }

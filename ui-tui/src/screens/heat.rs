@@ -78,6 +78,8 @@ pub(crate) struct Heat {
     anchor: Option<(usize, usize)>,
     pub(crate) selection: Option<Selection>,
     total: u64,
+    failed: u64,
+    slow_from_ns: Option<i64>,
 }
 
 impl Heat {
@@ -85,6 +87,8 @@ impl Heat {
     pub(crate) fn fill(&mut self, answer: &HeatmapAnswer) {
         self.data = HeatData::of(answer);
         self.total = answer.cells.iter().map(|cell| cell.count).sum();
+        self.failed = answer.cells.iter().map(|cell| cell.errors).sum();
+        self.slow_from_ns = slow_from_ns(&answer.cells, self.total);
         self.lines = vec![
             (self.line(answer, |column| column.p50_ms), Role::Series(0)),
             (self.line(answer, |column| column.p99_ms), Role::Series(1)),
@@ -112,6 +116,16 @@ impl Heat {
     /// Spans in it.
     pub(crate) fn total(&self) -> u64 {
         self.total
+    }
+
+    /// Spans in it that failed.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// Where the slowest twentieth begins, as near as the rows tell.
+    pub(crate) fn slow_from_ns(&self) -> Option<i64> {
+        self.slow_from_ns
     }
 
     /// Shows the percentiles, or not.
@@ -243,6 +257,18 @@ impl Heat {
         };
         map.render(pen);
     }
+}
+
+fn slow_from_ns(cells: &[HeatmapCell], total: u64) -> Option<i64> {
+    let mut rows: Vec<(i64, u64)> = cells.iter().map(|cell| (cell.from_ns, cell.count)).collect();
+    rows.sort_unstable();
+    let mut left = total / 20;
+    let above = rows.iter().rev().take_while(|(_, count)| {
+        let fits = left > 0;
+        left = left.saturating_sub(*count);
+        fits
+    });
+    above.last().map(|(from_ns, _)| *from_ns)
 }
 
 fn area(a: (usize, usize), b: (usize, usize)) -> Area {

@@ -1,8 +1,8 @@
 //! Logs: of the range, of a trace or of a span; their volume, their patterns, and what one record says.
 
 use api::views::{
-    LogLine, LogPatternRow, LogPatterns, LogPatternsAnswer, LogVolume, LogVolumeRow, Logs as Question,
-    LogsAnswer, List as Rows, NearbyLogs, LogRow, Options,
+    List as Rows, LogLine, LogPatternRow, LogPatterns, LogPatternsAnswer, LogRow, LogVolume,
+    LogVolumeRow, Logs as Question, LogsAnswer, NearbyLogs, Options,
 };
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
@@ -85,9 +85,11 @@ pub(crate) fn open(of: Of) -> Box<dyn Screen> {
     Box::new(Logs::new(of))
 }
 
-/// The logs of what is under a cursor: of its span, of its trace, else of the scope.
+/// The logs of what is under a cursor: of its span, of its trace, else of the scope. A trace without a
+/// moment is an example of something else.
 pub(crate) fn of_subject(subject: &Subject) -> Of {
-    match &subject.trace_id {
+    let is_itself = subject.at_ns.is_some() || subject.span_id.is_some();
+    match subject.trace_id.as_ref().filter(|_| is_itself) {
         Some(trace_id) => Of::Trace {
             trace_id: trace_id.clone(),
             span_id: subject.span_id.clone(),
@@ -605,12 +607,7 @@ impl Logs {
     }
 
     /// Bodies in full, over as many lines as they need; only records that are seen are measured.
-    fn draw_wrapped(
-        &self,
-        pen: &mut Pen<'_>,
-        answer: &LogsAnswer,
-        nearby: Option<&Rows<LogRow>>,
-    ) {
+    fn draw_wrapped(&self, pen: &mut Pen<'_>, answer: &LogsAnswer, nearby: Option<&Rows<LogRow>>) {
         let at = self.list.at(self.entries.len()).unwrap_or(0);
         let (width, height) = (pen.width(), pen.height());
         let first = self.list.window(self.entries.len(), usize::from(height / 2)).start;
@@ -642,18 +639,17 @@ impl Logs {
 
     fn draw_volume(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let Some(answer) = look.get::<Rows<LogVolumeRow>>(VOLUME) else { return };
-        let bars: Vec<columns::Parts> = answer.rows.iter().map(lines::bar).collect();
         let (width, height) = (pen.width(), pen.height());
+        // A bar may take several columns where there is room.
+        let wide = (usize::from(width) / answer.rows.len().max(1)).max(1);
+        let bars: Vec<columns::Parts> =
+            answer.rows.iter().flat_map(|row| std::iter::repeat_n(lines::bar(row), wide)).collect();
         columns::columns(&mut pen.part(0, 0, width, height - 1), &bars);
-        let mut labels = Vec::new();
-        for (at, row) in answer.rows.iter().enumerate() {
+        const APART: usize = 15;
+        for (at, row) in answer.rows.iter().enumerate().step_by(APART.div_ceil(wide)) {
             let ns = unix_ns(&row.time).unwrap_or(0);
-            if at % 15 == 0 {
-                labels.push((at as u16, format::moment(ns, &TimeZone::UTC, Clock::Minute)));
-            }
-        }
-        for (x, label) in labels {
-            pen.text(x, height - 1, 5, &label.into(), Role::Dim);
+            let label = format::moment(ns, &TimeZone::UTC, Clock::Minute);
+            pen.text((at * wide) as u16, height - 1, 5, &label.into(), Role::Dim);
         }
     }
 
@@ -669,7 +665,7 @@ impl Logs {
         let columns = [
             Column::number("count", 7),
             Column::number("share", 5).rank(2),
-            Column::fixed("since", 8).rank(3),
+            Column::fixed("since", 9).rank(3),
             Column::fixed("trend", BINS as u16).rank(4),
             Column::fixed("", 1),
             Column::text("pattern", 20),

@@ -8,7 +8,7 @@ use api::views::{
 use ratatui::layout::Rect;
 
 use super::heat::{self, Heat, Selection};
-use super::{Cx, Grid, Look, Screen, Subject, trace};
+use super::{Cx, Grid, Look, Screen, Subject, compare, trace};
 use crate::action::{Action, Layer};
 use crate::format;
 use crate::overlay::filter;
@@ -106,18 +106,57 @@ impl Service {
             Some((condition, range)) => cx.ask(BEFORE, parts::request(&condition, range, self.by)),
             None => cx.slots[BEFORE].clear(cx.out),
         }
+        self.load_different(cx);
+    }
+
+    /// Asks what tells some of the requests from the others.
+    fn load_different(&mut self, cx: &mut Cx<'_>) {
+        let Some((some, others)) = self.sets(cx.get(MEANING)) else {
+            return cx.slots[DIFFERENT].clear(cx.out);
+        };
         let compare = Compare {
-            selection: Some(chosen),
-            baseline: selection.map(|_| format!("{requests} AND NOT ({})", sql_of(selection))),
+            selection: Some(some),
+            baseline: Some(others),
             from: cx.fixed.from(),
             to: cx.fixed.to(),
         };
-        if selection.is_some() {
-            let options = Options { sql: Some(true), ..Options::default() };
-            cx.ask(DIFFERENT, Request::view(&compare, &options));
-        } else {
-            cx.slots[DIFFERENT].clear(cx.out);
+        let options = Options { sql: Some(true), ..Options::default() };
+        cx.ask(DIFFERENT, Request::view(&compare, &options));
+    }
+
+    /// The requests that are held against the others, as conditions over spans.
+    fn sets(&self, meaning: Option<&FilterAnswer>) -> Option<(String, String)> {
+        let (condition, _) = self.contrast()?;
+        let requests = self.requests(meaning);
+        let others = format!("{requests} AND NOT ({condition})");
+        Some((format!("{requests} AND ({condition})"), others))
+    }
+
+    /// What sets the requests apart: the selection; without one failure, if enough fail; else slowness.
+    fn contrast(&self) -> Option<(String, &'static str)> {
+        const FEW: u64 = 20;
+        let (total, failed) = (self.heat.total(), self.heat.failed());
+        if let Some(chosen) = self.heat.selection {
+            return Some((chosen.sql(), "the selection"));
         }
+        if total < FEW {
+            return None;
+        }
+        if failed >= 3 && failed * 100 >= total && failed < total {
+            return Some(("is_error".to_owned(), "what failed"));
+        }
+        let ns = self.heat.slow_from_ns()?;
+        Some((format!("duration_ns >= {ns}"), "the slowest 5%"))
+    }
+
+    /// The same in full: call paths and attributes of both sets.
+    fn open_comparison(&self, cx: &mut Cx<'_>) {
+        let (sets, contrast) = (self.sets(cx.get(MEANING)), self.contrast());
+        let Some(((b, a), (_, word))) = sets.zip(contrast) else {
+            return cx.say("too few requests to compare");
+        };
+        let names = ("the others".to_owned(), word.to_owned());
+        cx.push(compare::open(compare::Sides::Sets { a, b, names }), cx.scope.clone());
     }
 
     /// What the selection is held against: its condition and range.
@@ -202,10 +241,6 @@ impl Service {
     }
 }
 
-fn sql_of(selection: Option<Selection>) -> String {
-    selection.map_or("TRUE".to_owned(), Selection::sql)
-}
-
 fn selected(requests: &str, selection: Option<Selection>) -> String {
     selection.map_or(requests.to_owned(), |chosen| format!("{requests} AND {}", chosen.sql()))
 }
@@ -220,7 +255,7 @@ impl Screen for Service {
     }
 
     fn link(&self) -> String {
-        format!("service/{}", self.name.replace(['?', '&', '%', ' '], "_"))
+        format!("service/{}", crate::link::encoded(&self.name))
     }
 
     fn slots(&self) -> usize {
@@ -271,6 +306,8 @@ impl Screen for Service {
                 let change = answer.change.as_ref().and_then(Selection::of_change);
                 if !self.is_own && change != self.heat.selection {
                     self.select(change, false, cx);
+                } else if self.heat.selection.is_none() {
+                    self.load_different(cx);
                 }
             }
             MEANING if cx.get::<FilterAnswer>(MEANING).is_some() => self.load_parts(cx),
@@ -293,6 +330,7 @@ impl Screen for Service {
                 self.parts.release();
                 self.load_parts(cx);
             }
+            Action::Difference if focus == DIFFERENT_PANE => self.open_comparison(cx),
             Action::Difference => {
                 self.against = match self.against {
                     Against::Period => Against::Rest,
@@ -429,7 +467,10 @@ impl Service {
         let of = if self.heat.selection.is_some() { "of the selection" } else { "of all" };
         let mean = format::duration_ms(self.shown.mean_ms);
         let title = format!("Where the time goes  (critical path, mean {of} {mean})");
-        let note = format!("v: by {}", self.by.word());
+        let note = match self.against {
+            Against::Period => format!("v: by {}", self.by.word()),
+            Against::Rest => format!("was: the rest  v: by {}", self.by.word()),
+        };
         let mut pen = look.framed(pen, (TIME_PANE, NOW), &title, &note);
         let Some((mut pen, _)) = look.data::<SqlAnswer>(&mut pen, NOW) else { return };
         if self.shown.rows.is_empty() {
@@ -472,15 +513,14 @@ impl Service {
     }
 
     fn draw_different(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
-        let note = match self.against {
-            Against::Period => "d: baseline is the period before",
-            Against::Rest => "d: baseline is the rest",
-        };
-        let title = "What is different in the selection, against the rest";
-        let mut pen = look.framed(pen, (DIFFERENT_PANE, DIFFERENT), title, note);
-        if self.heat.selection.is_none() {
-            let text = "nothing is selected: Space in the heatmap, or drag, selects requests";
-            return pane::empty(&mut pen, text, "a change point selects by itself; none was found");
+        let contrast = self.contrast();
+        let word = contrast.as_ref().map_or("the selection", |(_, word)| word);
+        let title = format!("What is different in {word}");
+        let note = if look.focus == DIFFERENT_PANE { "d all of it" } else { "against the rest" };
+        let mut pen = look.framed(pen, (DIFFERENT_PANE, DIFFERENT), &title, note);
+        if contrast.is_none() {
+            let text = "too few requests to compare: Space in the heatmap, or drag, selects some";
+            return pane::empty(&mut pen, text, "-  looks at more time");
         }
         let Some((mut pen, answer)) = look.data::<Differences>(&mut pen, DIFFERENT) else { return };
         let same = answer.rows.iter().filter(|row| row.score.unwrap_or(0.0) < SAME_SCORE).count();

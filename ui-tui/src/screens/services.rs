@@ -70,7 +70,7 @@ impl Order {
     /// Larger comes first.
     fn value(self, row: &ServiceRow) -> f64 {
         match self {
-            Order::Impact => row.impact.unwrap_or(0.0),
+            Order::Impact => row.impact.unwrap_or(0.0).max(0.0) + error_impact(row),
             Order::Name => 0.0,
             Order::Rate => row.per_second,
             Order::Errors => row.error_share.unwrap_or(0.0),
@@ -79,6 +79,16 @@ impl Order {
             Order::P99 => row.p99_ms.unwrap_or(0.0),
         }
     }
+}
+
+/// What a failed request counts, as if it had taken so much longer.
+const FAILURE_MS: f64 = 10_000.0;
+
+/// Rate by what the share of errors has grown, in the unit of the impact.
+fn error_impact(row: &ServiceRow) -> f64 {
+    let before = row.before.as_ref().and_then(|before| before.error_share).unwrap_or(0.0);
+    let more = row.error_share.unwrap_or(0.0) - before;
+    row.per_second * more.max(0.0) * FAILURE_MS
 }
 
 type Answer = Rows<ServiceRow>;
@@ -199,7 +209,8 @@ impl Screen for Services {
         let question = Question {
             from: cx.fixed.from(),
             to: cx.fixed.to(),
-            compare: cx.scope.compare.word().map(str::to_owned),
+            // An open range has no period before it.
+            compare: cx.fixed.both().and(cx.scope.compare.word()).map(str::to_owned),
             bins: Some(BINS),
             peers: Some(true),
         };
@@ -344,7 +355,7 @@ fn columns(width: u16) -> Vec<Column> {
         Column::number("p50", 7),
         Column::number("p95", 7).rank(3),
         Column::number("p99", 7),
-        Column::fixed("vs prev", 9),
+        Column::fixed("vs prev", 10),
     ];
     if wide {
         columns.push(Column::number("self", 8).rank(4));

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use api::views::{LogRow, Trace as Question};
+use api::sql::SqlAnswer;
+use api::views::{
+    List as Spans, LogRow, Options, Skeleton, SpanDetails, Trace as Question, TraceSpan,
+};
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
-use super::{Cx, Grid, Look, Screen, Subject};
+use super::{Cx, Grid, Look, Screen, Subject, compare};
 use crate::action::{Action, Layer};
 use crate::format::{self, Clock};
 use crate::pane;
 use crate::request::Request;
 use crate::safe_text::SafeText;
+use crate::scope::Fixed;
 use crate::span_rows::{self, NO_ROW, Shown, SpanRows, flags};
 use crate::theme::Role;
 use crate::widgets::waterfall::{Bar, Field, Line, Waterfall, strip};
@@ -30,6 +34,15 @@ pub(crate) use model::Model;
 use model::{Wanted, ns, plain};
 
 const TRACE: usize = 0;
+const SKELETON: usize = 1;
+const SPAN: usize = 2;
+const FAST: usize = 3;
+/// Beyond so many spans their details are asked for one by one.
+const WHOLE_MAX: usize = 2_000;
+/// A trace that takes longer is asked for without its details too.
+const LARGE_AFTER_MS: u64 = 800;
+/// A trace to compare with began within this of the trace.
+const FAST_WITHIN_NS: i64 = 1_800_000_000_000;
 const TREE: usize = 0;
 const DETAIL: usize = 1;
 const LOGS: usize = 2;
@@ -40,6 +53,10 @@ const ABOVE: u16 = 2;
 #[derive(Debug)]
 pub(crate) struct Trace {
     id: String,
+    /// The question whose answer is shown: the whole trace, or the tree of a large one.
+    slot: usize,
+    /// Details of the span under the cursor, where the trace came without.
+    known: Option<TraceSpan>,
     /// Span to stand on, once it is there.
     wanted: Option<String>,
     rows: Option<SpanRows>,
@@ -61,6 +78,8 @@ pub(crate) struct Trace {
 pub(crate) fn open(id: &str, span: Option<&str>) -> Box<dyn Screen> {
     Box::new(Trace {
         id: id.to_owned(),
+        slot: TRACE,
+        known: None,
         wanted: span.map(str::to_owned),
         rows: None,
         pauses: Vec::new(),
@@ -200,6 +219,43 @@ impl Trace {
         self.list.to(at, rows.len(), height);
     }
 
+    fn act_on(&mut self, action: Action, model: &Model, height: usize, cx: &mut Cx<'_>) -> bool {
+        match action {
+            Action::Difference => self.ask_for_fast(model, cx),
+            Action::NextError | Action::PreviousError => {
+                let s = Arc::clone(&model.skeleton);
+                let forward = action == Action::NextError;
+                if !self.next(forward, height, |row| s.has(row, flags::ERROR)) {
+                    cx.say("no error in this trace");
+                }
+            }
+            Action::NextMatch | Action::PreviousMatch => {
+                let forward = action == Action::NextMatch;
+                self.next_match(forward, height, cx);
+            }
+            Action::LogScope => {
+                self.all_logs = !self.all_logs;
+                self.logs.release();
+            }
+            _ if self.act_on_time(action, model) => {}
+            _ if *cx.focus == DETAIL && self.act_on_detail(action, cx) => {}
+            _ if *cx.focus == LOGS => {
+                let len = self.logs(model).len();
+                return self.logs.act(action, len, cx.height(LOGS));
+            }
+            Action::NextView => self.next_form(model),
+            _ if self.flames.is_some() => {
+                let row = self.row().unwrap_or(0);
+                let s = &model.skeleton;
+                let to = self.flames.as_ref().and_then(|flames| flames.act(s, row, action));
+                let Some(row) = to else { return false };
+                self.stand_on(row, height);
+            }
+            _ => return self.act_on_tree(action, height, cx),
+        }
+        true
+    }
+
     fn act_on_time(&mut self, action: Action, model: &Model) -> bool {
         let whole = model.window_ns;
         let (from, to) = self.zoom.unwrap_or(whole);
@@ -222,7 +278,7 @@ impl Trace {
 
     fn act_on_detail(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
         let height = cx.height(DETAIL);
-        let facts = self.facts_of(cx.get(TRACE));
+        let facts = self.facts_of(cx.get(self.slot));
         if action == Action::NextView {
             self.part = self.part.next();
             self.detail.release();
@@ -239,7 +295,68 @@ impl Trace {
     }
 
     fn facts_of(&self, model: Option<&Model>) -> Vec<Fact> {
-        model.zip(self.row()).map_or_else(Vec::new, |(model, row)| facts(model, row, self.part))
+        let known = |(model, row)| facts(model, row, self.span(model, row), self.part);
+        model.zip(self.row()).map_or_else(Vec::new, known)
+    }
+
+    /// What is known of a row's span.
+    fn span<'a>(&'a self, model: &'a Model, row: u32) -> Option<&'a TraceSpan> {
+        let id = || model.skeleton.span_id_hex(row as usize);
+        model.span(row).or_else(|| self.known.as_ref().filter(|span| span.span_id == id()))
+    }
+
+    fn ask_for_span(&self, cx: &mut Cx<'_>) {
+        let Some(id) = self.span_id().filter(|_| self.slot == SKELETON) else { return };
+        let question = SpanDetails { trace_id: Some(self.id.clone()), ids: Some(id) };
+        cx.ask_soon(SPAN, Request::view(&question, &Options::default()));
+    }
+
+    /// Asks for a fast trace of the same root without errors, to compare this one with.
+    fn ask_for_fast(&self, model: &Model, cx: &mut Cx<'_>) {
+        let s = &model.skeleton;
+        if s.is_empty() {
+            return;
+        }
+        let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let around = Fixed {
+            from_ns: Some(model.start_ns - FAST_WITHIN_NS),
+            to_ns: Some(model.start_ns + FAST_WITHIN_NS),
+        };
+        let sql = format!(
+            "SELECT trace_id FROM traces WHERE {} AND root_service = {} AND root_name = {} \
+             AND error_count = 0 AND duration_ns < {} ORDER BY duration_ns LIMIT 400",
+            around.sql("start_time"),
+            text(s.service(0)),
+            text(s.name(0)),
+            model.duration_ns()
+        );
+        cx.slots[FAST].ask_fresh(Request::sql(&sql), cx.now, cx.out);
+        cx.say("looking for a typical fast trace of the same operation");
+    }
+
+    fn compare_with_fast(&self, cx: &mut Cx<'_>) {
+        let Some(answer) = cx.get::<SqlAnswer>(FAST) else {
+            return cx.say("no fast trace to compare with");
+        };
+        // Not the fastest: the middle of the faster ones.
+        let row = answer.rows.get(answer.rows.len() * 2 / 5);
+        let id = row.and_then(|row| row.values().next()?.as_str()).map(str::to_owned);
+        match id {
+            Some(fast) => {
+                let sides = compare::Sides::Traces(fast, self.id.clone());
+                cx.push(compare::open(sides), cx.scope.clone());
+            }
+            None => cx.say("no faster trace of this operation without errors near in time"),
+        }
+    }
+
+    /// The tree of a trace whose details are too many came first.
+    fn show_skeleton(&mut self, cx: &mut Cx<'_>) {
+        let len = cx.get::<Model>(SKELETON).map_or(0, |model| model.skeleton.len());
+        if self.slot == TRACE && cx.get::<Model>(TRACE).is_none() && len > WHOLE_MAX {
+            cx.slots[TRACE].cancel(cx.out);
+            self.slot = SKELETON;
+        }
     }
 
     fn span_id(&self) -> Option<String> {
@@ -285,7 +402,7 @@ impl Screen for Trace {
     }
 
     fn slots(&self) -> usize {
-        1
+        4
     }
 
     fn layout(&self, body: Rect) -> Vec<Rect> {
@@ -306,53 +423,47 @@ impl Screen for Trace {
 
     fn load(&mut self, cx: &mut Cx<'_>) {
         let question = Question { trace_id: Some(self.id.clone()) };
-        let options = api::views::Options { sql: Some(true), ..Default::default() };
+        let options = Options { sql: Some(true), ..Options::default() };
+        let skeleton = Skeleton { trace_id: Some(self.id.clone()) };
+        let skeleton = Request::view_into::<_, Model>(&skeleton, &options);
+        if self.slot == SKELETON {
+            return cx.ask(SKELETON, skeleton);
+        }
         cx.ask(TRACE, Request::view_into::<_, Model>(&question, &options));
+        if cx.get::<Model>(TRACE).is_none() {
+            cx.slots[SKELETON].want_after(skeleton, LARGE_AFTER_MS, cx.now);
+        }
     }
 
-    fn told(&mut self, _slot: usize, cx: &mut Cx<'_>) {
+    fn told(&mut self, slot: usize, cx: &mut Cx<'_>) {
+        match slot {
+            FAST => return self.compare_with_fast(cx),
+            SPAN => {
+                let answer = cx.get::<Spans<TraceSpan>>(SPAN);
+                self.known = answer.and_then(|answer| answer.rows.first().cloned());
+                return;
+            }
+            SKELETON => self.show_skeleton(cx),
+            _ => {
+                cx.slots[SKELETON].cancel(cx.out);
+            }
+        }
+        if slot != self.slot {
+            return;
+        }
         let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
-        if let Some(model) = cx.get::<Model>(TRACE) {
+        if let Some(model) = cx.get::<Model>(self.slot) {
             self.fill(model, height);
         }
+        self.ask_for_span(cx);
     }
 
     fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
         let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
-        let Some(model) = cx.share::<Model>(TRACE) else { return false };
-        match action {
-            Action::NextError | Action::PreviousError => {
-                let s = Arc::clone(&model.skeleton);
-                let forward = action == Action::NextError;
-                if !self.next(forward, height, |row| s.has(row, flags::ERROR)) {
-                    cx.say("no error in this trace");
-                }
-            }
-            Action::NextMatch | Action::PreviousMatch => {
-                let forward = action == Action::NextMatch;
-                self.next_match(forward, height, cx);
-            }
-            Action::LogScope => {
-                self.all_logs = !self.all_logs;
-                self.logs.release();
-            }
-            _ if self.act_on_time(action, &model) => {}
-            _ if *cx.focus == DETAIL && self.act_on_detail(action, cx) => {}
-            _ if *cx.focus == LOGS => {
-                let len = self.logs(&model).len();
-                return self.logs.act(action, len, cx.height(LOGS));
-            }
-            Action::NextView => self.next_form(&model),
-            _ if self.flames.is_some() => {
-                let row = self.row().unwrap_or(0);
-                let s = &model.skeleton;
-                let to = self.flames.as_ref().and_then(|flames| flames.act(s, row, action));
-                let Some(row) = to else { return false };
-                self.stand_on(row, height);
-            }
-            _ => return self.act_on_tree(action, height, cx),
-        }
-        true
+        let Some(model) = cx.share::<Model>(self.slot) else { return false };
+        let done = self.act_on(action, &model, height, cx);
+        self.ask_for_span(cx);
+        done
     }
 
     fn find(&mut self, text: &str, cx: &mut Cx<'_>) -> bool {
@@ -388,7 +499,7 @@ impl Screen for Trace {
                 was_there
             }
             DETAIL => {
-                let len = self.facts_of(cx.get(TRACE)).len();
+                let len = self.facts_of(cx.get(self.slot)).len();
                 self.detail.click(y, len, cx.height(DETAIL))
             }
             _ => false,
@@ -396,15 +507,15 @@ impl Screen for Trace {
     }
 
     fn place_in_time(&self, look: &Look<'_>) -> Option<String> {
-        let model = look.get::<Model>(TRACE)?;
+        let model = look.get::<Model>(self.slot)?;
         let clock = if look.theme.glyphs.unicode { Clock::DateMilli } else { Clock::Milli };
         let start = format::moment(model.start_ns, &TimeZone::UTC, clock);
         Some(format!("{}  {start}", format::duration_ns(model.duration_ns())))
     }
 
     fn facts(&self, look: &Look<'_>) -> Vec<String> {
-        let Some(model) = look.get::<Model>(TRACE) else { return Vec::new() };
-        let spans = model.answer.spans.len() as u64;
+        let Some(model) = look.get::<Model>(self.slot) else { return Vec::new() };
+        let spans = model.skeleton.len() as u64;
         let mut facts = vec![
             format!("{} spans", format::exact(spans)),
             format!("{} svc", model.services),
@@ -419,8 +530,8 @@ impl Screen for Trace {
 
     fn subject(&self, look: &Look<'_>) -> Subject {
         let base = Subject { trace_id: Some(self.id.clone()), ..Subject::default() };
-        let Some((model, row)) = look.get::<Model>(TRACE).zip(self.row()) else { return base };
-        let Some(span) = model.span(row) else { return base };
+        let Some((model, row)) = look.get::<Model>(self.slot).zip(self.row()) else { return base };
+        let Some(span) = self.span(model, row) else { return base };
         let facts = self.facts_of(Some(model));
         let fact = self.detail.at(facts.len()).and_then(|at| facts.get(at));
         let fact = fact.filter(|_| look.focus == DETAIL);
@@ -445,7 +556,7 @@ impl Screen for Trace {
     fn grid(&self, look: &Look<'_>) -> Option<Grid> {
         const COLUMNS: [&str; 8] =
             ["span", "parent", "service", "name", "start", "duration", "self", "status"];
-        let model = look.get::<Model>(TRACE)?;
+        let model = look.get::<Model>(self.slot)?;
         let number = |ns: Option<i64>| ns.map_or(String::new(), |ns| ns.to_string());
         let rows = model.answer.spans.iter().map(|span| {
             vec![
@@ -477,7 +588,7 @@ impl Trace {
         if wanted.is_empty() {
             return cx.say("/ says what to look for in this trace");
         }
-        let Some(model) = cx.share::<Model>(TRACE) else { return };
+        let Some(model) = cx.share::<Model>(self.slot) else { return };
         let found = self.next(forward, height, |row| model.matches(row as u32, &wanted));
         if !found {
             let text = format!("nothing in this trace matches {}", self.looked_for);
@@ -487,7 +598,7 @@ impl Trace {
 
     fn draw_tree(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let (width, height) = (pen.width(), pen.height());
-        if let Some(model) = look.get::<Model>(TRACE) {
+        if let Some(model) = look.get::<Model>(self.slot) {
             self.draw_strip(&mut pen.part(0, 0, width, 1), model);
         }
         let mut pen = pen.part(0, 1, width, height.saturating_sub(1));
@@ -499,8 +610,8 @@ impl Trace {
         };
         let path_only = self.rows.as_ref().is_some_and(SpanRows::is_path_only);
         let note = if path_only { "critical path only, P all" } else { others };
-        let mut pen = look.framed(&mut pen, (TREE, TRACE), title, note);
-        let Some((mut pen, model)) = look.data::<Model>(&mut pen, TRACE) else { return };
+        let mut pen = look.framed(&mut pen, (TREE, self.slot), title, note);
+        let Some((mut pen, model)) = look.data::<Model>(&mut pen, self.slot) else { return };
         if model.skeleton.is_empty() {
             let text = "its spans have not arrived, or are past their time; r asks again";
             return pane::empty(&mut pen, &format!("no spans of trace {}", self.id), text);
@@ -656,8 +767,8 @@ impl Trace {
     }
 
     fn draw_detail(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
-        let model = look.get::<Model>(TRACE);
-        let span = model.zip(self.row()).and_then(|(model, row)| model.span(row));
+        let model = look.get::<Model>(self.slot);
+        let span = model.zip(self.row()).and_then(|(model, row)| self.span(model, row));
         let title = span.map_or("Span".to_owned(), |span| {
             format!(
                 "{} {}  {}",
@@ -667,7 +778,7 @@ impl Trace {
             )
         });
         let note = format!("v {}", self.part.word());
-        let mut pen = look.framed(pen, (DETAIL, TRACE), &title, &note);
+        let mut pen = look.framed(pen, (DETAIL, self.slot), &title, &note);
         let facts = self.facts_of(model);
         let height = usize::from(pen.height());
         let at = self.detail.at(facts.len()).filter(|_| look.focus == DETAIL);
@@ -685,8 +796,8 @@ impl Trace {
     }
 
     fn draw_logs(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
-        let Some(model) = look.get::<Model>(TRACE) else {
-            look.framed(pen, (LOGS, TRACE), "Logs", "");
+        let Some(model) = look.get::<Model>(self.slot) else {
+            look.framed(pen, (LOGS, self.slot), "Logs", "");
             return;
         };
         let logs = self.logs(model);
@@ -695,7 +806,7 @@ impl Trace {
             true => format!("Logs  {whole} of the trace"),
             false => format!("Logs  {} of this span (A: {whole} of the trace)", logs.len()),
         };
-        let mut pen = look.framed(pen, (LOGS, TRACE), &title, "L opens");
+        let mut pen = look.framed(pen, (LOGS, self.slot), &title, "L opens");
         if logs.is_empty() {
             let text = if whole > 0 { "A shows those of the whole trace" } else { "" };
             return pane::empty(&mut pen, "no log record carries this id", text);

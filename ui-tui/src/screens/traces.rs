@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
 use super::heat::{self, Heat};
-use super::{Cx, Grid, Look, Screen, Subject, trace};
+use super::{Cx, Grid, Look, Screen, Subject, compare, trace};
 use crate::action::{Action, Layer};
 use crate::format::{self, Clock};
 use crate::pane;
@@ -115,10 +115,10 @@ impl Traces {
 
     fn diff(&self, cx: &mut Cx<'_>) {
         match &self.marked[..] {
-            [a, b] => match super::compare_traces(a, b) {
-                Some(screen) => cx.push(screen, cx.scope.clone()),
-                None => cx.say("this screen is not there"),
-            },
+            [a, b] => {
+                let sides = compare::Sides::Traces(a.clone(), b.clone());
+                cx.push(compare::open(sides), cx.scope.clone());
+            }
             _ => cx.say("mark two traces with Space first"),
         }
     }

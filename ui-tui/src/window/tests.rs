@@ -50,7 +50,7 @@ proptest! {
         for (action, len, height) in moves {
             match ALL.get(action) {
                 Some(action) => { list.act(*action, len, height); }
-                None => list.scroll(7, len, height),
+                None => { list.click(7, len, height); }
             }
             let window = list.window(len, height);
             prop_assert!(window.len() <= height && window.end <= len);

@@ -214,6 +214,12 @@ fn pairs(of: Option<&Value>) -> impl Iterator<Item = Fact> {
 
 /// What a template says.
 pub(super) fn pattern_facts(row: &LogPatternRow) -> Vec<Fact> {
+    let time = |text: &str| {
+        unix_ns(text).map_or_else(
+            || text.to_owned(),
+            |ns| format::moment(ns, &TimeZone::UTC, Clock::DateSecond),
+        )
+    };
     let before = match (row.is_new, row.before) {
         (true, _) => "none: it is new".to_owned(),
         (false, n) => format::exact(n),
@@ -225,8 +231,8 @@ pub(super) fn pattern_facts(row: &LogPatternRow) -> Vec<Fact> {
         text("records", format::exact(row.count), Role::Text),
         text("before", before, if row.is_new { Role::New } else { Role::Text }),
         text("services", row.services.join(", "), Role::Text),
-        text("first seen", row.first_seen.clone(), Role::Dim),
-        text("last seen", row.last_seen.clone(), Role::Dim),
+        text("first seen", time(&row.first_seen), Role::Dim),
+        text("last seen", time(&row.last_seen), Role::Dim),
         text("trace", row.exemplar_trace.clone().unwrap_or_default(), Role::Accent),
     ]
 }

@@ -58,8 +58,8 @@ fn head(key: &str) -> Fact {
 }
 
 /// The lines of a row of the trace.
-pub(crate) fn facts(model: &Model, row: u32, part: Part) -> Vec<Fact> {
-    let Some(span) = model.span(row) else { return missing(model, row) };
+pub(crate) fn facts(model: &Model, row: u32, span: Option<&TraceSpan>, part: Part) -> Vec<Fact> {
+    let Some(span) = span else { return missing(model, row) };
     match part {
         Part::All => all(model, row, span),
         Part::Events => events(model, span),
@@ -70,6 +70,9 @@ pub(crate) fn facts(model: &Model, row: u32, part: Part) -> Vec<Fact> {
 
 fn missing(model: &Model, row: u32) -> Vec<Fact> {
     let name = model.skeleton.name(row as usize).to_owned();
+    if model.skeleton.is_span(row as usize) {
+        return vec![fact("span", name), fact("", "its details come when the cursor rests")];
+    }
     vec![
         Fact { role: Role::Warn, ..fact("missing", name) },
         fact("", "its children arrived without it: not sent, refused, or still on its way"),

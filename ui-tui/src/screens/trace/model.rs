@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use api::time;
-use api::views::{LogRow, TraceAnswer, TraceSpan};
+use api::views::{LogRow, SkeletonAnswer, TraceAnswer, TraceSpan};
 use serde_json::Value;
 
 use crate::span_rows::{NO_ROW, Skeleton, flags};
@@ -45,6 +45,24 @@ impl From<TraceAnswer> for Model {
             errors: (0..skeleton.len()).filter(|row| skeleton.has(*row, flags::ERROR)).count(),
             skeleton: Arc::new(skeleton),
             answer,
+        }
+    }
+}
+
+impl From<SkeletonAnswer> for Model {
+    fn from(answer: SkeletonAnswer) -> Model {
+        let start_ns = answer.start.as_deref().and_then(ns).unwrap_or(0);
+        // Columns that do not fit together are no trace.
+        let skeleton = Skeleton::of_columns(answer.columns).unwrap_or_default();
+        Model {
+            span_of_row: vec![None; skeleton.len()],
+            on_path: on_path(&skeleton),
+            start_ns,
+            window_ns: skeleton.window_ns(),
+            services: skeleton.services.len(),
+            errors: (0..skeleton.len()).filter(|row| skeleton.has(*row, flags::ERROR)).count(),
+            skeleton: Arc::new(skeleton),
+            answer: TraceAnswer::default(),
         }
     }
 }
