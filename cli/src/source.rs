@@ -20,7 +20,7 @@ use storage::Store;
 use tower::ServiceExt;
 
 use crate::args::ReadFrom;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::server_file::Addresses;
 use crate::wiring;
 

@@ -152,8 +152,9 @@ impl RunArgs {
 
 pub(crate) fn run(args: &DemoArgs, screen: Screen) -> Result<Exit, Failure> {
     match &args.command {
-        Some(DemoCommand::Instance) => instrumented_demo::run::instance_main()
-            .map_err(|error| Failure::failed(format!("{error:#}")))?,
+        Some(DemoCommand::Instance) => {
+            run::instance_main().map_err(|error| Failure::failed(format!("{error:#}")))?
+        }
         Some(DemoCommand::Scenarios) => list_scenarios()?,
         Some(DemoCommand::Sim(args)) => instrumented_demo::sim::run(args, &mut stdout())
             .map_err(|error| Failure::failed(format!("{error:#}")))?,
