@@ -27,6 +27,8 @@ const SCENARIO_DEFAULT: &str = "2";
 /// The word for no fault.
 const NO_SCENARIO: &str = "none";
 
+mod score;
+
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -50,6 +52,8 @@ enum DemoCommand {
     Scenarios,
     /// Generate data of a made-up system, with exact answers beside it
     Sim(Box<instrumented_demo::sim::Args>),
+    /// Play faults with known culprits and count how often the views find them
+    Score(score::ScoreArgs),
     /// Run one instance; the demo starts itself like this
     #[command(hide = true)]
     Instance,
@@ -156,6 +160,7 @@ pub(crate) fn run(args: &DemoArgs, screen: Screen) -> Result<Exit, Failure> {
             run::instance_main().map_err(|error| Failure::failed(format!("{error:#}")))?
         }
         Some(DemoCommand::Scenarios) => list_scenarios()?,
+        Some(DemoCommand::Score(args)) => return runtime()?.block_on(score::run(args)),
         Some(DemoCommand::Sim(args)) => instrumented_demo::sim::run(args, &mut stdout())
             .map_err(|error| Failure::failed(format!("{error:#}")))?,
         None => {

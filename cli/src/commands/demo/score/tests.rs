@@ -1,0 +1,34 @@
+//! Which rows of a view blame a culprit.
+
+use super::*;
+
+fn check(kind: CulpritKind, name: &str, subjects: &[&str], expected: Option<usize>) {
+    let row = |subject: &&str| Named { subject: (*subject).to_owned(), kind: String::new() };
+    let rows: Vec<Named> = subjects.iter().map(row).collect();
+    let scenario = Scenario::by_id(1).expect("S1 is there");
+    let mut record = Record::new(scenario, 1, 0, 1);
+    record.culprit = Culprit { kind, name: name.to_owned() };
+    record.also.clear();
+    assert_eq!(rank(&rows, &record), expected, "{name} in {subjects:?}");
+}
+
+#[test]
+fn a_culprit_is_named_by_itself_its_parts_and_the_edges_into_it() {
+    use CulpritKind::{Attribute, Db, Edge, Instance, Service};
+    check(Service, "order", &["pricing", "order"], Some(2));
+    check(Service, "order", &["gateway→order"], Some(1));
+    check(Service, "order", &["gateway → order"], Some(1));
+    check(Service, "order", &["order POST /orders → pricing"], Some(1));
+    check(Service, "order", &["order-query", "order→pricing"], None);
+    check(Edge, "a→b", &["b→a", "a → b"], Some(2));
+    check(Db, "sqlite:users", &["user → sqlite:users@replica-1"], None);
+    check(Db, "sqlite:users", &["sqlite:users@replica-1"], Some(1));
+    check(Instance, "order-2", &["order POST /orders on order-2"], Some(1));
+    check(Attribute, "service.version=1.4.1", &["order 1.4.1"], Some(1));
+    check(Attribute, "customer.id", &["customer.id=7"], Some(1));
+}
+
+#[test]
+fn nobody_is_never_named() {
+    check(CulpritKind::Nobody, "nobody", &["nobody"], None);
+}
