@@ -77,6 +77,9 @@ struct RunArgs {
     /// Services as threads of this program, or each as a process
     #[arg(long, value_enum, default_value = "tasks")]
     mode: ModeArg,
+    /// Listen on free ports instead of the usual ones
+    #[arg(long)]
+    free_ports: bool,
     /// Show no explorer
     #[arg(long)]
     headless: bool,
@@ -138,7 +141,7 @@ impl RunArgs {
                 ModeArg::Tasks => Mode::Tasks,
                 ModeArg::Processes => Mode::Processes,
             },
-            ports: Ports::Article,
+            ports: if self.free_ports { Ports::Free } else { Ports::Article },
             telemetry: Settings {
                 endpoint: Some(format!("http://{}", server.addresses.otlp_grpc)),
                 ..Settings::default()
@@ -189,7 +192,7 @@ async fn demo(args: &RunArgs, screen: Screen, http: &Runtime) -> Result<Exit, Fa
     let scenario = args.scenario()?;
     let mut signals = Signals::listen()?;
     let (dir, temporary) = directory(args.data.as_deref())?;
-    let server = Server::start(&dir, &server_args(&dir)?, http).await?;
+    let server = Server::start(&dir, &server_args(&dir, args.free_ports)?, http).await?;
     let started = run::start(args.options(&server)?).await;
     let mut running = started.map_err(|error| Failure::failed(format!("{error:#}")))?;
     announce(args, screen, (&dir, temporary.is_some()), &server, &running)?;
@@ -238,9 +241,9 @@ fn directory(asked: Option<&Path>) -> Result<(PathBuf, Option<tempfile::TempDir>
     Ok((dir.path().to_owned(), Some(dir)))
 }
 
-/// The arguments of a server with everything at its default, but on free ports where the usual ones
-/// are taken.
-fn server_args(dir: &Path) -> Result<ServeArgs, Failure> {
+/// The arguments of a server with everything at its default, but on free ports where that is wanted
+/// or the usual ones are taken.
+fn server_args(dir: &Path, on_free_ports: bool) -> Result<ServeArgs, Failure> {
     let dir = dir.to_string_lossy().into_owned();
     let words = ["otlake", "serve", "--data", &dir];
     let matches = Cli::command().try_get_matches_from(words);
@@ -251,7 +254,7 @@ fn server_args(dir: &Path) -> Result<ServeArgs, Failure> {
     };
     let mut args = *args;
     for address in [&mut args.otlp_grpc, &mut args.otlp_http, &mut args.http] {
-        *address = free(*address);
+        *address = if on_free_ports { any_port(*address) } else { free(*address) };
     }
     Ok(args)
 }
@@ -260,8 +263,12 @@ fn server_args(dir: &Path) -> Result<ServeArgs, Failure> {
 fn free(address: SocketAddr) -> SocketAddr {
     match TcpListener::bind(address) {
         Ok(_) => address,
-        Err(_) => SocketAddr::new(address.ip(), 0),
+        Err(_) => any_port(address),
     }
+}
+
+fn any_port(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), 0)
 }
 
 /// What runs where, and what to ask.

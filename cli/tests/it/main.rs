@@ -5,6 +5,7 @@
 
 mod cancel;
 mod cli;
+mod demo;
 mod documents;
 mod ingest;
 mod prompt;
