@@ -1,5 +1,9 @@
 //! A microservice system that sends OpenTelemetry data, with faults whose culprits are known.
 
+// So that files shared with `tests/` name this crate as those do.
+#[cfg(test)]
+extern crate self as instrumented_demo;
+
 pub mod autoscale;
 pub mod chaos;
 pub mod db;

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use instrumented_demo::chaos::Chaos;
 use instrumented_demo::run::{self, Mode, Options, Ports, Program, Usage};
 use instrumented_demo::scenarios::{self, Scenario};
+use instrumented_demo::sim;
 use instrumented_demo::telemetry::Settings;
 use instrumented_demo::telemetry::names::Semconv;
 use instrumented_demo::topology::Shop;
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Run the system.
     Run(Box<RunArgs>),
+    /// Make telemetry without running anything.
+    Generate(sim::Args),
     /// List the faults that can be played.
     Scenarios,
     /// Run one instance; the demo starts itself like this.
@@ -109,6 +112,7 @@ fn main() -> anyhow::Result<()> {
             list_scenarios();
             Ok(())
         }
+        Command::Generate(args) => sim::run(&args, &mut std::io::stdout()),
         Command::Run(args) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(run_system(&args))

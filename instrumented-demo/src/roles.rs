@@ -14,6 +14,8 @@ mod psp;
 mod registry;
 mod shipping;
 mod smtp;
+#[cfg(test)]
+mod tests;
 mod user;
 
 use std::net::SocketAddr;

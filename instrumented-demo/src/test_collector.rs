@@ -1,4 +1,5 @@
 //! An OTLP receiver for tests: takes all three signals over gRPC and keeps what it was sent.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -30,7 +31,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
-use crate::topology::Edge;
+use instrumented_demo::topology::Edge;
 
 /// Span kinds as the protocol numbers them.
 pub(crate) const SERVER: i32 = 2;

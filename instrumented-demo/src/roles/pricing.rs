@@ -151,7 +151,7 @@ impl Prices {
 /// The price list of a customer. Most share one, so that the cache is of use.
 fn list_of(customer: &str) -> i64 {
     let number: u32 = customer.trim_start_matches('u').parse().unwrap_or(0);
-    if number % 4 == 0 { i64::from(number % LISTS) + 1 } else { 1 }
+    if number.is_multiple_of(4) { i64::from(number % LISTS) + 1 } else { 1 }
 }
 
 /// Per mille off, from a sum over the basket that takes a while.

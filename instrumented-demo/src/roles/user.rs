@@ -54,7 +54,7 @@ const SCOPES: [&str; 5] =
 struct Users {
     instance: Arc<Instance>,
     primary: Database,
-    replicas: Arc<Vec<Database>>,
+    replicas: Arc<[Database]>,
     /// Versions written by this instance, by customer.
     written: Cache<String, i64>,
     /// Told when there is something to follow.
@@ -87,7 +87,7 @@ impl Users {
         }
         let written =
             Cache::builder().max_capacity(WRITES_REMEMBERED).time_to_live(WRITES_TTL).build();
-        let (replicas, changed) = (Arc::new(replicas), Arc::default());
+        let (replicas, changed) = (replicas.into(), Arc::default());
         Ok(Users { instance, primary, replicas, written, changed })
     }
 

@@ -27,7 +27,7 @@ pub(super) struct Story {
 #[derive(Debug)]
 enum State {
     Goes(JoinHandle<anyhow::Result<Played>>),
-    Over(Result<anyhow::Result<Played>, JoinError>),
+    Over(Box<Result<anyhow::Result<Played>, JoinError>>),
 }
 
 impl Story {
@@ -58,7 +58,7 @@ impl Story {
     /// Waits until no more customers come; without a duration that is never.
     pub(super) async fn finished(&mut self) {
         if let State::Goes(playing) = &mut self.state {
-            self.state = State::Over(playing.await);
+            self.state = State::Over(Box::new(playing.await));
         }
     }
 
@@ -68,7 +68,7 @@ impl Story {
         self.finished().await;
         let report = self.report();
         let State::Over(result) = self.state else { return (report, None, Vec::new()) };
-        match result {
+        match *result {
             Ok(Ok(played)) => (report, played.record, played.outcome.failures),
             Ok(Err(error)) => (report, None, vec![format!("{error:#}")]),
             Err(error) => (report, None, vec![format!("the customers ended: {error}")]),

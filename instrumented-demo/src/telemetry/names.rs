@@ -65,10 +65,6 @@ names! {
     HTTP_ROUTE = "http.route";
     /// How often a request was sent before.
     HTTP_RESEND_COUNT = "http.request.resend_count", formerly "http.resend_count";
-    /// Bytes of the body of a request.
-    HTTP_REQUEST_SIZE = "http.request.body.size", formerly "http.request_content_length";
-    /// Bytes of the body of a response.
-    HTTP_RESPONSE_SIZE = "http.response.body.size", formerly "http.response_content_length";
     /// Path of a request, on servers.
     URL_PATH = "url.path", formerly "http.target";
     /// The whole address of a request, on clients.
@@ -205,10 +201,6 @@ pub mod metrics {
     pub const BULKHEAD_IN_USE: &str = "bulkhead.in_use";
     /// Calls that wait for a bulkhead.
     pub const BULKHEAD_PENDING: &str = "bulkhead.pending";
-    /// Bytes resident.
-    pub const PROCESS_MEMORY: &str = "process.memory.usage";
-    /// Seconds on a processor.
-    pub const PROCESS_CPU: &str = "process.cpu.time";
 }
 
 /// The value that `http.route` has where no route matched, as the article writes it.

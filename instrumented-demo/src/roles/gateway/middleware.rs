@@ -157,7 +157,7 @@ async fn log(State(_): State<Gate>, request: Request, next: Next) -> Response {
 }
 
 /// The service that a route leads to.
-fn target(route: &str) -> Role {
+pub(super) fn target(route: &str) -> Role {
     match route.split('/').nth(2) {
         Some("users") => Role::User,
         Some("orders") => Role::Order,

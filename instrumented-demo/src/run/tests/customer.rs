@@ -1,4 +1,5 @@
 //! A customer who asks for everything once.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 
@@ -10,40 +11,40 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
-use crate::topology::PARTNER_KEY;
+use instrumented_demo::topology::PARTNER_KEY;
 
 /// A customer of a gateway.
-pub(super) struct Customer {
+pub(crate) struct Customer {
     client: Client<HttpConnector, Full<Bytes>>,
     gateway: SocketAddr,
     user: String,
 }
 
 /// Status, headers and body of an answer.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: http::HeaderMap,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Customer {
-    pub(super) fn new(gateway: SocketAddr, user: &str) -> Customer {
+    pub(crate) fn new(gateway: SocketAddr, user: &str) -> Customer {
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
         Customer { client, gateway, user: user.to_owned() }
     }
 
     /// Asks as this customer.
-    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let user = self.user.clone();
         let headers = [("x-user-id", user.as_str()), ("baggage", "session.id=s1")];
         self.send(method, path, body, &headers).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, None).await
     }
 
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -64,14 +65,14 @@ impl Customer {
     }
 
     /// Orders one of an item; the id is made up by the gateway.
-    pub(super) async fn order(&self, sku: &str) -> Answer {
+    pub(crate) async fn order(&self, sku: &str) -> Answer {
         let items = json!([{ "sku": sku, "quantity": 2 }]);
         let body = json!({ "customerId": self.user, "items": items });
         self.ask(Method::POST, "/api/orders", Some(body)).await
     }
 
     /// Uses every route, and orders so often that each instance and shard is reached.
-    pub(super) async fn use_everything(gateway: SocketAddr) {
+    pub(crate) async fn use_everything(gateway: SocketAddr) {
         for number in 1..=24 {
             let customer = Customer::new(gateway, &format!("u{number}"));
             let placed = customer.order(&format!("sku-{number}")).await;

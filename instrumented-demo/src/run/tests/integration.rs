@@ -1,4 +1,5 @@
 //! The gateway's layers in front of a small system.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use http::Method;
 use serde_json::json;
@@ -10,8 +11,12 @@ use crate::test_collector::{Arrived, Collector, SERVER, attribute};
 use crate::topology::Shop;
 
 async fn small() -> (Collector, Running) {
+    small_with(Settings::default()).await
+}
+
+async fn small_with(telemetry: Settings) -> (Collector, Running) {
     let collector = Collector::start().await;
-    let telemetry = Settings { endpoint: Some(collector.endpoint.clone()), ..Settings::default() };
+    let telemetry = Settings { endpoint: Some(collector.endpoint.clone()), ..telemetry };
     let options = Options {
         shop: Shop::Five,
         ports: Ports::Free,
@@ -52,7 +57,7 @@ async fn who_is_nobody_is_told_so_and_has_no_line() {
     assert_eq!(spans.len(), 2);
     for (error, events) in spans {
         assert_eq!(error.as_deref(), Some("unauthenticated"));
-        assert_eq!(events, ["authentication.refused"]);
+        assert_eq!(events.last().map(String::as_str), Some("authentication.refused"));
     }
     // The log is inside of authentication; the audit is not.
     let lines = arrived.logs.iter().filter(|(service, _)| service == "gateway");
@@ -66,22 +71,16 @@ async fn who_is_nobody_is_told_so_and_has_no_line() {
 async fn who_asks_too_often_is_told_when_to_come_back_and_never_authenticated() {
     let (collector, running) = small().await;
     let customer = Customer::new(running.gateway_addr(), "u0");
-    let mut limited = None;
-    for _ in 0..2_000 {
-        let answer = customer.get("/api/inventory").await;
-        if answer.status == 429 {
-            limited = Some(answer);
-            break;
-        }
-        assert_eq!(answer.status, 401);
-    }
-    let limited = limited.expect("nobody was limited");
+    // All at once, so that no machine is too slow to be too fast.
+    let asked = (0..600).map(|_| customer.get("/api/inventory"));
+    let answers = futures::future::join_all(asked).await;
+    let limited = answers.iter().find(|answer| answer.status == 429).expect("nobody was limited");
     assert!(limited.headers.contains_key("retry-after"));
     running.stop().await;
     let arrived = collector.arrived();
     let spans = gateway_spans(&arrived, "429");
     let expected = (Some("rate_limited".to_owned()), vec!["rate_limit.exceeded".to_owned()]);
-    assert_eq!(spans, [expected]);
+    assert!(!spans.is_empty() && spans.iter().all(|span| *span == expected), "{spans:?}");
     let counted = arrived.metrics.iter().any(|(_, m)| m.name == "middleware.rejected_requests");
     assert!(counted, "nobody counted");
 }
@@ -163,6 +162,59 @@ async fn what_makes_no_sense_is_refused() {
     }
     assert_eq!(customer.get("/api/inventory/sku-0").await.status, 404);
     assert_eq!(customer.get("/api/orders/o-none").await.status, 404);
-    assert_eq!(customer.get("/nothing/here").await.status, 401);
+    assert_eq!(customer.get("/nothing/here").await.status, 404);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn former_names_are_sent_when_asked_for() {
+    use crate::telemetry::names::Semconv;
+    let settings = Settings { semconv: Semconv::Old, ..Settings::default() };
+    let (collector, running) = small_with(settings).await;
+    assert_eq!(Customer::new(running.gateway_addr(), "u3").order("sku-3").await.status, 201);
+    running.stop().await;
+    let arrived = collector.arrived();
+    let mut keys = std::collections::BTreeSet::new();
+    for (_, span) in &arrived.spans {
+        keys.extend(span.attributes.iter().map(|attribute| attribute.key.as_str()));
+    }
+    for key in ["http.method", "http.status_code", "net.peer.name", "db.system", "rpc.service"] {
+        assert!(keys.contains(key), "{key}: {keys:?}");
+    }
+    for name in crate::telemetry::names::ALL.iter().filter(|name| name.new != name.old) {
+        assert!(!keys.contains(name.new), "{}", name.new);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consumers_are_children_when_asked_for() {
+    let settings = Settings { consumers_are_children: true, ..Settings::default() };
+    let (collector, running) = small_with(settings).await;
+    assert_eq!(Customer::new(running.gateway_addr(), "u3").order("sku-3").await.status, 201);
+    let is_consumer = |span: &&(String, opentelemetry_proto::tonic::trace::v1::Span)| {
+        span.1.kind == crate::test_collector::CONSUMER
+    };
+    collector.until("a consumer", |arrived| arrived.spans.iter().any(|s| is_consumer(&s))).await;
+    running.stop().await;
+    let arrived = collector.arrived();
+    let by_id = arrived.by_id();
+    for (service, span) in arrived.spans.iter().filter(is_consumer) {
+        assert!(by_id.contains_key(span.parent_span_id.as_slice()), "{service}: {}", span.name);
+        assert_eq!(span.links.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_opens_no_door() {
+    use crate::faults::{Command, Knob, World};
+    let (_collector, running) = small().await;
+    for instance in ["user-service-1", "user-service-2"] {
+        let settings = Box::new([Knob::TokenExpired].into_iter().collect());
+        let command = Command::Settings { instance: instance.to_owned(), settings };
+        running.world().obey(command).await.unwrap();
+    }
+    let customer = Customer::new(running.gateway_addr(), "u7");
+    let placed = customer.order("sku-3").await;
+    assert_eq!((placed.status, &placed.body["error"]), (401, &json!("401")));
     running.stop().await;
 }

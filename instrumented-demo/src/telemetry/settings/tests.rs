@@ -1,4 +1,5 @@
 //! Endpoints, headers and delays from options and variables.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! The files that describe messages against the code that reads and writes them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! How errors of the wire are told apart, and what becomes of them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io;
 
