@@ -114,7 +114,7 @@ impl Typed<'_> {
             return between(at_ns.checked_sub(by_ns)?, at_ns.checked_add(by_ns)?);
         }
         match text.split_once("..") {
-            Some((from, to)) => self.from_to(from.trim(), to.trim()),
+            Some((from, to)) => self.two_points(from.trim(), to.trim()),
             None => self.of_day(text),
         }
     }
@@ -129,7 +129,7 @@ impl Typed<'_> {
     }
 
     /// `14:00..14:30`, `14:00..+30m`, `14:00..`
-    fn from_to(&self, from: &str, to: &str) -> Option<Range> {
+    fn two_points(&self, from: &str, to: &str) -> Option<Range> {
         let from_ns = self.point(from)?;
         if to.is_empty() {
             return Some(Range::Since { from_ns });

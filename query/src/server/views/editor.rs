@@ -118,7 +118,7 @@ impl Within<'_> {
             }
             Wants::FilterKey => {
                 let mut rows: Vec<CompletionRow> =
-                    filter::SHORT_WORDS.iter().map(|(word, is)| row(*word, "key", *is)).collect();
+                    filter::SHORT_WORDS.iter().map(|(word, is)| row(*word, "word", *is)).collect();
                 rows.extend(self.columns());
                 rows.extend(self.keys(Source::Record, str::to_owned));
                 rows.extend(self.keys(Source::Resource, |key| format!("resource.{key}")));
@@ -277,17 +277,17 @@ fn ranked(rows: &mut Vec<CompletionRow>, prefix: &str) {
         }
     };
     rows.retain(|row| rank(row) < 2);
+    let mut kinds: Vec<String> = rows.iter().map(|row| row.kind.clone()).collect();
+    kinds.dedup();
+    // What was listed first is likelier.
+    let place = |row: &CompletionRow| kinds.iter().position(|kind| *kind == row.kind);
     rows.sort_by(|a, b| {
         let by_count = b.count.unwrap_or(0).cmp(&a.count.unwrap_or(0));
-        let order = |row: &CompletionRow| KINDS.iter().position(|kind| *kind == row.kind);
-        rank(a).cmp(&rank(b)).then(order(a).cmp(&order(b))).then(by_count).then(a.text.cmp(&b.text))
+        rank(a).cmp(&rank(b)).then(place(a).cmp(&place(b))).then(by_count).then(a.text.cmp(&b.text))
     });
     rows.dedup_by(|a, b| (&a.text, &a.kind) == (&b.text, &b.kind));
     rows.truncate(ROWS_MAX);
 }
-
-/// Kinds of candidates, the likelier first.
-const KINDS: [&str; 6] = ["value", "column", "key", "table", "function", "word"];
 
 fn tables() -> Vec<CompletionRow> {
     let stored = Table::ALL.map(|table| row(table.name(), "table", "")).into_iter();

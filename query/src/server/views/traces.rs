@@ -1,5 +1,7 @@
 //! Lists of traces, page by page.
 
+use std::collections::HashMap;
+
 use api::time;
 use api::views::{List, TraceRow, Traces};
 use schemas::columns as c;
@@ -131,9 +133,8 @@ async fn add_top(asking: &mut Asking, rows: &mut [TraceRow]) -> Result<(), Query
          GROUP BY 1, 2) ORDER BY trace_id, path_ns DESC, charged_to"
     );
     let charged: Vec<Charged> = asking.whole(sql).await?;
-    let mut charged = charged.into_iter().peekable();
-    let mut first = std::collections::HashMap::new();
-    while let Some(row) = charged.next() {
+    let mut first: HashMap<String, Charged> = HashMap::new();
+    for row in charged {
         first.entry(row.trace_id.clone()).or_insert(row);
     }
     for row in rows.iter_mut() {

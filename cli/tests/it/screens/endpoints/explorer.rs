@@ -422,7 +422,7 @@ fn metrics_of_all_kinds(filled: &Filled) {
     let a = jobs.groups.iter().find(|group| group.label.as_deref() == Some("/a")).unwrap();
     assert_eq!(a.value[1..5], [Some(1.0), Some(1.0), Some(0.5), Some(1.0)], "{a:?}");
     assert_eq!((a.value[0], a.value[5], a.resets.as_slice()), (None, None, &[3][..]));
-    let pool = &series("pool.in_use", None, 6).groups[0];
+    let pool = &series("pool.in_use", None, 7).groups[0];
     assert_eq!((pool.min[0], pool.max[0], pool.value[5]), (Some(9.0), Some(10.0), Some(32.0)));
     let sizes = &series("sizes", None, 42).groups[0];
     assert_eq!((sizes.count[1], sizes.count[2], sizes.value[2]), (4, 6, Some(3.0)), "{sizes:?}");
@@ -489,13 +489,13 @@ fn texts_are_completed(filled: &Filled) {
         (None, "SELECT dura", "duration_ns", "column"),
         (None, "SELECT http.rou", "attributes['http.route']", "key"),
         (None, "SELECT p9", "p90(", "function"),
-        (Some("spans"), "serv", "service", "key"),
+        (Some("spans"), "serv", "service", "word"),
         (Some("spans"), "kind=server http.ro", "http.route", "key"),
         (Some("spans"), "-service=pay", "payment", "value"),
         (Some("spans"), "service in (order, pay", "payment", "value"),
         (Some("logs"), "service=pay", "payment", "value"),
         (Some("metrics"), "metric=pool", "pool.in_use", "value"),
-        (Some("traces"), "service=us", "user", "value"),
+        (Some("traces"), "service=gate", "gateway", "value"),
     ] {
         let answer = complete(table, text);
         let found = answer.rows.iter().find(|row| row.text == expected);
