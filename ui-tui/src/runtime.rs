@@ -193,7 +193,7 @@ impl Runtime {
                 app.edited(edited);
             }
             Effect::Mouse(on) => self.guard.mouse(on)?,
-            Effect::Suspend => self.suspend(app)?,
+            Effect::Suspend => self.suspend(app).await?,
             Effect::Quit => return Ok(true),
         }
         Ok(false)
@@ -239,9 +239,12 @@ impl Runtime {
     }
 
     /// Stops as a job of the shell does, and goes on where it was.
-    fn suspend(&mut self, app: &mut App) -> io::Result<()> {
+    async fn suspend(&mut self, app: &mut App) -> io::Result<()> {
+        let mut go_on = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
         self.guard.lend()?;
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
+        // This thread may run a little before the whole process stops.
+        go_on.recv().await;
         self.guard.take_back()?;
         app.redraw();
         Ok(())

@@ -2,7 +2,7 @@
 
 use crate::action::Place;
 use crate::effect::Effect;
-use crate::testing::{Session, incident};
+use crate::testing::{Session, incident, signals};
 
 /// Presses keys on a place of the incident: where one ends, and what is asked on the way.
 fn check(place: Place, keys: &str, crumbs: &str, asked: &str) {
@@ -141,4 +141,30 @@ fn a_server_that_is_gone_is_tried_again_and_comes_back() {
     session.answer_all();
     assert!(!session.text().contains("offline"));
     assert!(session.text().contains("checkout"), "{}", session.text());
+}
+
+/// The acceptance path: slow service, where the time goes, exemplar, its logs, its metrics, and back.
+#[test]
+fn four_keys_lead_from_the_slow_service_to_the_metric_of_its_fault() {
+    for size in [(80, 24), (120, 40), (200, 60)] {
+        let mut session = Session::at(Place::Services, size, "ansi", signals::answer);
+        session.settle();
+        let row_1 = session.text().lines().nth(4).unwrap_or_default().to_owned();
+        assert!(row_1.contains("x checkout") && row_1.contains("p99 x5.1"), "{row_1}");
+        session.press("enter");
+        let text = session.text();
+        assert!(text.contains("mean of the selection 1.85 s"), "{text}");
+        assert!(text.contains("payment.provider"), "{text}");
+        session.press("x");
+        let text = session.text();
+        assert!(text.contains("▌~") || text.contains("▌x") || text.contains("▌X"), "{text}");
+        session.press("L");
+        assert!(session.text().contains("upstream timeout after 600ms"), "{}", session.text());
+        session.press("M");
+        session.settle();
+        assert!(session.text().contains("payment.pool"), "{}", session.text());
+        session.press("esc esc esc esc");
+        assert_eq!(session.crumbs(), "services");
+        assert_eq!(session.log, Vec::<String>::new(), "nothing is asked on the way back");
+    }
 }

@@ -42,7 +42,7 @@ async fn a_number_opens_a_row_and_words_act() {
     assert!(told.starts_with("services; last 15m; no filter\n"), "{told}");
     assert!(told.contains("1/9 checkout, per second 212"), "{told}");
     assert!(told.contains("services, checkout; last 15m"), "{told}");
-    assert!(told.contains("1/7 payment  POST /charge, mean ms 1310, share 0.708"), "{told}");
+    assert!(told.contains("1/7 payment  POST /charge, mean ms 1.31 k, share 0.708"), "{told}");
     assert!(told.contains("not understood"), "{told}");
     assert!(told.contains("services; last 1h; no filter"), "{told}");
     assert!(told.is_ascii() && !told.contains('\u{1b}'), "{told}");

@@ -466,7 +466,7 @@ impl Service {
     fn draw_time(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let of = if self.heat.selection.is_some() { "of the selection" } else { "of all" };
         let mean = format::duration_ms(self.shown.mean_ms);
-        let title = format!("Where the time goes  (critical path, mean {of} {mean})");
+        let title = format!("Where the time goes  (mean {of} {mean})");
         let note = match self.against {
             Against::Period => format!("v: by {}", self.by.word()),
             Against::Rest => format!("was: the rest  v: by {}", self.by.word()),

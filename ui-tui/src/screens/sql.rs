@@ -378,7 +378,7 @@ impl Screen for Sql {
             return false;
         }
         match key.to_string().as_str() {
-            "f5" | "f6" | "alt-enter" | "alt-f" | "ctrl-g" | "ctrl-c" | "ctrl-p" => return false,
+            "f5" | "f6" | "alt-enter" | "alt-f" | "ctrl-c" | "ctrl-p" => return false,
             "alt-up" => self.recall(true),
             "alt-down" => self.recall(false),
             "esc" if self.chosen.is_some() => self.chosen = None,
@@ -427,7 +427,7 @@ impl Screen for Sql {
                 let laid_out = statement::laid_out(&self.text());
                 self.set(&laid_out);
             }
-            Action::SaveView => cx.go.push(Go::Edit(self.text())),
+            Action::Edit => cx.go.push(Go::Edit(self.text())),
             Action::NextView => {
                 self.shows_chart = !self.shows_chart;
                 *cx.focus = if self.shows_chart { CHART_PANE } else { RESULT_PANE };

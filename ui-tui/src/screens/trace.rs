@@ -515,7 +515,7 @@ impl Screen for Trace {
 
     fn facts(&self, look: &Look<'_>) -> Vec<String> {
         let Some(model) = look.get::<Model>(self.slot) else { return Vec::new() };
-        let spans = model.skeleton.len() as u64;
+        let spans = model.spans() as u64;
         let mut facts = vec![
             format!("{} spans", format::exact(spans)),
             format!("{} svc", model.services),

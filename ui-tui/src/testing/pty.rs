@@ -225,7 +225,12 @@ fn it_stops_and_goes_on_as_a_job_does() {
         terminal.screen.process(&bytes);
         terminal.seen.extend(bytes);
     }
-    assert!(!terminal.screen.screen().contents().contains("Services"));
+    let contents = terminal.screen.screen().contents();
+    assert!(
+        !contents.contains("Services"),
+        "{contents}\n{:?}",
+        String::from_utf8_lossy(&terminal.seen)
+    );
     terminal.signal(Signal::CONT);
     terminal.wait_for("Services");
     terminal.type_keys("q");

@@ -14,7 +14,7 @@ fn error_paths_look_as_they_did() {
 #[test]
 fn from_a_service_to_where_its_errors_begin() {
     let mut s = session(Place::Services, (80, 24), "ansi");
-    s.press("j X");
+    s.press("X");
     s.settle();
     let text = s.text();
     assert!(s.crumbs().ends_with("> errors"), "{}", s.crumbs());

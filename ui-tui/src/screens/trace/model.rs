@@ -81,6 +81,15 @@ impl Model {
         self.on_path.get(row as usize).copied().unwrap_or(false)
     }
 
+    /// Spans that arrived; rows that stand for a wait or a missing parent are none.
+    pub(crate) fn spans(&self) -> usize {
+        match self.answer.spans.len() {
+            // A large trace came as its tree alone.
+            0 => self.skeleton.len(),
+            spans => spans,
+        }
+    }
+
     /// Duration of the trace.
     pub(crate) fn duration_ns(&self) -> i64 {
         self.window_ns.1 - self.window_ns.0
