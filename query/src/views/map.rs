@@ -103,7 +103,7 @@ fn lags(range: &Range) -> String {
          FROM (SELECT trace_id AS to_trace, span_id AS to_span, unnest(links) AS link FROM spans \
          WHERE kind = 'consumer' AND {near}) \
          JOIN (SELECT trace_id AS from_trace, span_id AS from_span, end_time FROM spans \
-         WHERE (kind = 'producer' OR kind = 'client' AND messaging_system IS NOT NULL) AND {near}) \
+         WHERE kind IN ('producer', 'client') AND {near}) \
          ON from_trace = link['trace_id'] AND from_span = link['span_id'] GROUP BY 1, 2"
     )
 }
