@@ -173,6 +173,7 @@ fn broken() -> QueryError {
 }
 
 fn exhausted(message: &str) -> QueryError {
+    tracing::debug!(message, "a query ran into its limit");
     let what =
         if message.contains("disk") || message.contains("spill") { "spill" } else { "memory" };
     QueryError::limit(format!("the query needs more {what} than it may use"))

@@ -51,8 +51,9 @@ impl MemoryPool for QueryPool {
         let used = self.used_bytes.fetch_add(additional, Relaxed) + additional;
         let grown = if used > self.limit_bytes {
             Err(resources_datafusion_err!(
-                "the query needs more than its {} bytes of memory",
-                self.limit_bytes
+                "the query needs more than its {} bytes of memory for {}",
+                self.limit_bytes,
+                reservation.consumer().name()
             ))
         } else {
             self.common.try_grow(reservation, additional)

@@ -15,6 +15,7 @@ use datafusion::physical_expr::{
 };
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
@@ -78,7 +79,16 @@ impl ExecutionPlan for ViewExec {
     }
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
-        vec![Distribution::SinglePartition]
+        vec![if self.has_parts() {
+            Distribution::UnspecifiedDistribution
+        } else {
+            Distribution::SinglePartition
+        }]
+    }
+
+    /// The parts of a union are read one after the other as they are.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![!self.has_parts()]
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
@@ -110,16 +120,22 @@ impl ExecutionPlan for ViewExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let reservation = MemoryConsumer::new(self.name).register(context.memory_pool());
-        let mut input = self.input.execute(partition, context)?;
+        let inputs = match self.has_parts() {
+            true => 0..self.input.properties().partitioning.partition_count(),
+            false => partition..partition + 1,
+        };
         let view = self.clone();
         let rows = async move {
             let mut fold: Box<dyn Fold> = match &view.fold {
                 Some(new) => new(),
                 None => Box::new(Rows { schema: view.input.schema(), ..Rows::default() }),
             };
-            while let Some(batch) = input.next().await.transpose()? {
-                fold.add(&batch)?;
-                reservation.try_resize(fold.bytes())?;
+            for partition in inputs {
+                let mut input = view.input.execute(partition, Arc::clone(&context))?;
+                while let Some(batch) = input.next().await.transpose()? {
+                    fold.add(&batch)?;
+                    reservation.try_resize(fold.bytes())?;
+                }
             }
             view.answer(fold.finish()?)
         };
@@ -129,6 +145,12 @@ impl ExecutionPlan for ViewExec {
 }
 
 impl ViewExec {
+    /// Whether the statement is a union of statements. At once they would need the memory of all:
+    /// each runs the kernel.
+    fn has_parts(&self) -> bool {
+        self.fold.is_some() && self.input.is::<UnionExec>()
+    }
+
     /// One batch, so that the order of the view's rows stays through what lies above.
     fn answer(&self, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
         let rows = columns.first().map_or(0, |column| column.len());
