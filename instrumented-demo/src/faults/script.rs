@@ -64,14 +64,8 @@ impl Script {
     /// lacks are not hit.
     pub fn new(scenario: &'static Scenario, phases: Phases, seed: u64, fleet: &Fleet) -> Script {
         let random = StdRng::seed_from_u64(seed ^ u64::from(scenario.id) << 32);
-        let script = Script {
-            scenario,
-            seed,
-            phases,
-            effects: Vec::new(),
-            load: None,
-            aims: Vec::new(),
-        };
+        let script =
+            Script { scenario, seed, phases, effects: Vec::new(), load: None, aims: Vec::new() };
         let mut stage = Stage { script, fleet, random };
         stage.play(scenario.id);
         stage.script

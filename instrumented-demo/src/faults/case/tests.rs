@@ -143,7 +143,8 @@ async fn play(
     let edges = vec![(CALLER.to_owned(), CALLEE.to_owned())];
     let fleet = Fleet { instances: Vec::new(), edges };
     let (folder, report, world) = (tempfile::tempdir().unwrap(), case.report(), Ways(mesh));
-    let playing = case.play(gateway, &fleet, &world, Some(folder.path()), Arc::clone(&report), stop);
+    let playing =
+        case.play(gateway, &fleet, &world, Some(folder.path()), Arc::clone(&report), stop);
     let played = playing.await.unwrap();
     let file = File::open(folder.path().join(truth::FILE_NAME)).unwrap();
     let truth = truth::read(BufReader::new(file)).unwrap();
