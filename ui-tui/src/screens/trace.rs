@@ -160,7 +160,7 @@ impl Trace {
             },
             Action::Left => match rows.is_folded(at) {
                 Some(false) => rows.fold(at, true),
-                _ => self.to_parent(height),
+                _ => self.go_to_parent(height),
             },
             Action::Right => match rows.is_folded(at) {
                 Some(true) => rows.fold(at, false),
@@ -202,7 +202,7 @@ impl Trace {
         self.flames = kind.map(|kind| Flames::of(&model.skeleton, kind, row));
     }
 
-    fn to_parent(&mut self, height: usize) {
+    fn go_to_parent(&mut self, height: usize) {
         let Some(rows) = &self.rows else { return };
         let parent = self.row().map(|row| rows.skeleton().parent[row as usize]);
         if let Some(parent) = parent.filter(|parent| *parent != NO_ROW) {
