@@ -131,6 +131,11 @@ pub fn exact(n: u64) -> String {
     out
 }
 
+/// A number of things with their name: `1 path`, `3 paths`.
+pub fn many(n: usize, of: &str) -> String {
+    format!("{n} {of}{}", if n == 1 { "" } else { "s" })
+}
+
 /// Per second: `0.0`, `212.4`, `4.2 k`. Small rates keep one digit behind the point, so that columns
 /// stand still while they change.
 pub fn rate(per_second: f64) -> String {

@@ -32,7 +32,7 @@ pub(crate) enum Overlay {
     /// One of a few, by a letter.
     Choice(Choice),
     /// The filter being edited.
-    Filter(FilterLine),
+    Filter(Box<FilterLine>),
     /// Range and comparison being chosen.
     Time(TimePicker),
     /// What the answers are built on.

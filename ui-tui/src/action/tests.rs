@@ -1,4 +1,5 @@
 //! The table is consistent: no key twice on a layer, no key that multiplexers or terminals need.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::BTreeSet;
 

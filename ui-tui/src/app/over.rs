@@ -89,7 +89,7 @@ impl App {
         let text = view.screen.filter_line(&self.top_look());
         let mut line = FilterLine::new(&text, table, view.fixed, self.filters.clone());
         line.changed(self.now);
-        self.open_over(Overlay::Filter(line));
+        self.open_over(Overlay::Filter(Box::new(line)));
     }
 
     pub(super) fn open_palette(&mut self) {

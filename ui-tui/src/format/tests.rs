@@ -86,6 +86,11 @@ fn numbers_of_things() {
 }
 
 #[test]
+fn one_is_no_plural() {
+    assert_eq!([0, 1, 2].map(|n| many(n, "path")), ["0 paths", "1 path", "2 paths"]);
+}
+
+#[test]
 fn shares_and_changes() {
     check(
         percent,

@@ -1,4 +1,5 @@
 //! What is pasted opens what it names, and nothing else does.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use super::*;
 

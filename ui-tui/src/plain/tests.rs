@@ -1,4 +1,5 @@
 //! What is said and answered in lines.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use futures::future::BoxFuture;
 

@@ -1,4 +1,5 @@
 //! Ranges keep still within a bucket, and zoom in steps.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use super::*;
 

@@ -376,9 +376,9 @@ impl Compare {
             [
                 Column::text("call path", 24).grow(3),
                 Column::number("on path", 9),
-                Column::fixed("less | more", 21).rank(3),
+                Column::fixed("less | more", 17).rank(2),
                 Column::number("own time", 9).rank(4),
-                Column::number("calls", 6).rank(2),
+                Column::number("calls", 6).rank(3),
                 Column::fixed("", 7).rank(5),
                 Column::fixed(if is_of_sets { "90 % interval" } else { "" }, 20)
                     .rank(if is_of_sets { 6 } else { 9 }),

@@ -323,8 +323,11 @@ impl Screen for Errors {
     fn facts(&self, look: &Look<'_>) -> Vec<String> {
         let Some(answer) = look.get::<Answer>(ROWS) else { return Vec::new() };
         let failed: u64 = self.lines.iter().map(|line| line.count).sum();
-        let mut facts =
-            vec![format!("{} errors on {} paths", format::count(failed), self.lines.len())];
+        let mut facts = vec![format!(
+            "{} errors on {}",
+            format::count(failed),
+            format::many(self.lines.len(), "path")
+        )];
         if let Some(service) = &self.service {
             facts.push(format!("through {service}, of {}", answer.rows.len()));
         }
@@ -430,7 +433,8 @@ impl Errors {
         let mut pen = look.framed(pen, (PATH_PANE, ROWS), "Path", &note);
         let Some(row) = row else { return };
         let below = facts_of(row);
-        let room = usize::from(pen.height()).saturating_sub(below.len() + 1);
+        // The path comes first; of what is known of it as much follows as there is room for.
+        let room = usize::from(pen.height()).saturating_sub(below.len().min(4) + 1);
         let steps: Vec<&str> = steps(row).collect();
         let width = pen.width();
         let mut y = 0;

@@ -162,7 +162,7 @@ impl Screen for Ingest {
     fn facts(&self, look: &Look<'_>) -> Vec<String> {
         let Some(answer) = look.get::<IngestAnswer>(INGEST) else { return Vec::new() };
         let silent = answer.senders.iter().filter(|s| s.is_silent).count();
-        let mut facts = vec![format!("{} senders", answer.senders.len())];
+        let mut facts = vec![format::many(answer.senders.len(), "sender")];
         if silent > 0 {
             facts.push(format!("{silent} silent"));
         }

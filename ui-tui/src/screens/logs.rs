@@ -4,13 +4,12 @@ use api::views::{
     List as Rows, LogLine, LogPatternRow, LogPatterns, LogPatternsAnswer, LogRow, LogVolume,
     LogVolumeRow, Logs as Question, LogsAnswer, NearbyLogs, Options,
 };
-use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
 use super::{Cx, Grid, Look, Screen, Subject, trace};
 use crate::action::{Action, Layer, Place};
 use crate::chart_data::unix_ns;
-use crate::format::{self, Clock};
+use crate::format;
 use crate::pane;
 use crate::request::Request;
 use crate::safe_text::SafeText;
@@ -481,11 +480,15 @@ impl Screen for Logs {
         if self.patterns_shown {
             let Some(answer) = look.get::<LogPatternsAnswer>(PATTERNS) else { return Vec::new() };
             let new = answer.rows.iter().filter(|row| row.is_new).count();
-            return vec![format!("{} patterns, {new} new", answer.rows.len())];
+            let patterns = format::many(answer.rows.len(), "pattern");
+            return vec![format!("{patterns}, {new} new")];
         }
         let Some(answer) = look.get::<LogsAnswer>(LINES) else { return Vec::new() };
-        let more = if answer.next.is_some() { "+" } else { "" };
-        vec![format!("{}{more} lines", format::exact(answer.rows.len() as u64))]
+        let len = answer.rows.len();
+        match answer.next {
+            Some(_) => vec![format!("{}+ lines", format::exact(len as u64))],
+            None => vec![format::many(len, "line")],
+        }
     }
 
     fn filter_line(&self, look: &Look<'_>) -> String {
@@ -640,16 +643,10 @@ impl Logs {
     fn draw_volume(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let Some(answer) = look.get::<Rows<LogVolumeRow>>(VOLUME) else { return };
         let (width, height) = (pen.width(), pen.height());
-        // A bar may take several columns where there is room.
-        let wide = (usize::from(width) / answer.rows.len().max(1)).max(1);
-        let bars: Vec<columns::Parts> =
-            answer.rows.iter().flat_map(|row| std::iter::repeat_n(lines::bar(row), wide)).collect();
-        columns::columns(&mut pen.part(0, 0, width, height - 1), &bars);
-        const APART: usize = 15;
-        for (at, row) in answer.rows.iter().enumerate().step_by(APART.div_ceil(wide)) {
-            let ns = unix_ns(&row.time).unwrap_or(0);
-            let label = format::moment(ns, &TimeZone::UTC, Clock::Minute);
-            pen.text((at * wide) as u16, height - 1, 5, &label.into(), Role::Dim);
+        let volume = lines::Volume::of(&answer.rows, width);
+        columns::columns(&mut pen.part(0, 0, width, height - 1), &volume.bars);
+        for (x, label) in volume.labels {
+            pen.text(x, height - 1, 5, &label.into(), Role::Dim);
         }
     }
 

@@ -226,7 +226,8 @@ impl Map {
         self.reduce();
         cx.say(match &self.focus {
             Some(id) => {
-                format!("near {}, {} steps; + - changes, f again shows all", id.name, self.depth)
+                let steps = format::many(self.depth, "step");
+                format!("near {}, {steps}; + - changes, f again shows all", id.name)
             }
             None => "all".to_owned(),
         });
@@ -448,7 +449,8 @@ impl Screen for Map {
 
     fn facts(&self, look: &Look<'_>) -> Vec<String> {
         let (nodes, edges) = (self.shown.nodes.len(), self.shown.edges.len());
-        let mut facts = vec![format!("{nodes} nodes, {edges} edges")];
+        let mut facts =
+            vec![format!("{}, {}", format::many(nodes, "node"), format::many(edges, "edge"))];
         let hidden = self.whole.nodes.len() - nodes;
         if hidden > 0 {
             facts.push(format!("+{hidden} farther away"));
@@ -495,7 +497,7 @@ fn period_before(range: Fixed, compare: Compare) -> Option<Fixed> {
 impl Map {
     fn draw_map(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let title = match &self.focus {
-            Some(id) => format!("Map near {}, {} steps", id.name, self.depth),
+            Some(id) => format!("Map near {}, {}", id.name, format::many(self.depth, "step")),
             None => "Map".to_owned(),
         };
         let note = format!("colour: {}", self.colour.title());

@@ -343,7 +343,7 @@ impl Screen for Metrics {
 
     fn facts(&self, _look: &Look<'_>) -> Vec<String> {
         let ranked = if self.is_ranked() { ", ranked by change" } else { "" };
-        vec![format!("{} metrics{ranked}", self.entries.len())]
+        vec![format!("{}{ranked}", format::many(self.entries.len(), "metric"))]
     }
 
     fn filter_line(&self, look: &Look<'_>) -> String {

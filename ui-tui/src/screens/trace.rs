@@ -9,8 +9,8 @@ use api::views::{
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
-use super::{Cx, Grid, Look, Screen, Subject, compare};
-use crate::action::{Action, Layer};
+use super::{Cx, Grid, Look, Screen, Subject, compare, logs};
+use crate::action::{Action, Layer, Place};
 use crate::format::{self, Clock};
 use crate::pane;
 use crate::request::Request;
@@ -160,7 +160,7 @@ impl Trace {
             },
             Action::Left => match rows.is_folded(at) {
                 Some(false) => rows.fold(at, true),
-                _ => self.to_parent(height),
+                _ => self.go_to_parent(height),
             },
             Action::Right => match rows.is_folded(at) {
                 Some(true) => rows.fold(at, false),
@@ -202,7 +202,7 @@ impl Trace {
         self.flames = kind.map(|kind| Flames::of(&model.skeleton, kind, row));
     }
 
-    fn to_parent(&mut self, height: usize) {
+    fn go_to_parent(&mut self, height: usize) {
         let Some(rows) = &self.rows else { return };
         let parent = self.row().map(|row| rows.skeleton().parent[row as usize]);
         if let Some(parent) = parent.filter(|parent| *parent != NO_ROW) {
@@ -222,6 +222,11 @@ impl Trace {
     fn act_on(&mut self, action: Action, model: &Model, height: usize, cx: &mut Cx<'_>) -> bool {
         match action {
             Action::Difference => self.ask_for_fast(model, cx),
+            Action::Pivot(Place::Logs)
+                if self.logs_of_span(model).is_empty() && !model.answer.logs.is_empty() =>
+            {
+                self.open_logs_of_trace(model, cx);
+            }
             Action::NextError | Action::PreviousError => {
                 let s = Arc::clone(&model.skeleton);
                 let forward = action == Action::NextError;
@@ -366,14 +371,31 @@ impl Trace {
         (row != NO_ROW).then(|| s.span_id_hex(row as usize))
     }
 
+    /// Logs of the span under the cursor; where it has none, or all are wanted, of the trace.
     fn logs<'a>(&self, model: &'a Model) -> Vec<&'a LogRow> {
-        let span = if self.all_logs { None } else { self.span_id() };
-        match span {
-            Some(id) => {
-                model.answer.logs.iter().filter(|log| log.span_id.as_ref() == Some(&id)).collect()
-            }
-            None => model.logs(None).collect(),
+        let of_span = self.logs_of_span(model);
+        if self.all_logs || of_span.is_empty() {
+            model.answer.logs.iter().collect()
+        } else {
+            of_span
         }
+    }
+
+    fn logs_of_span<'a>(&self, model: &'a Model) -> Vec<&'a LogRow> {
+        let id = self.span_id();
+        model.answer.logs.iter().filter(|log| id.is_some() && log.span_id == id).collect()
+    }
+
+    /// The logs of the trace, for a span that has none of its own.
+    fn open_logs_of_trace(&self, model: &Model, cx: &mut Cx<'_>) {
+        let span = self.row().and_then(|row| self.span(model, row));
+        let subject = Subject {
+            trace_id: Some(self.id.clone()),
+            service: span.map(|span| span.service_name.clone()),
+            at_ns: Some(model.start_ns),
+            ..Subject::default()
+        };
+        cx.push(logs::open(logs::of_subject(&subject)), cx.scope.clone());
     }
 }
 
@@ -802,14 +824,14 @@ impl Trace {
         };
         let logs = self.logs(model);
         let whole = model.answer.logs.len();
-        let title = match self.all_logs {
-            true => format!("Logs  {whole} of the trace"),
-            false => format!("Logs  {} of this span (A: {whole} of the trace)", logs.len()),
+        let title = match self.logs_of_span(model).len() {
+            _ if self.all_logs => format!("Logs  {whole} of the trace"),
+            0 => format!("Logs  none of this span, {whole} of the trace"),
+            own => format!("Logs  {own} of this span (A: {whole} of the trace)"),
         };
         let mut pen = look.framed(pen, (LOGS, self.slot), &title, "L opens");
         if logs.is_empty() {
-            let text = if whole > 0 { "A shows those of the whole trace" } else { "" };
-            return pane::empty(&mut pen, "no log record carries this id", text);
+            return pane::empty(&mut pen, "no log record carries the id of this trace", "");
         }
         let window = self.logs.window(logs.len(), usize::from(pen.height()));
         let at = self.logs.at(logs.len()).filter(|_| look.focus == LOGS);

@@ -89,7 +89,7 @@ fn whatever_is_pressed_nothing_breaks() {
                 session.wait(rng.random_range(1..40_000));
             }
             check_laws(&session);
-            if step % 7 == 0 {
+            if step % 20 == 0 {
                 session.drawn();
             }
         }

@@ -1,4 +1,5 @@
 //! Rectangles go to spans and back; exemplars come from what is chosen.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use api::views::TimeRange;
 

@@ -137,8 +137,44 @@ pub(super) fn heading(lines: usize) -> Row {
     }
 }
 
+/// Records over time, ready to be drawn.
+pub(super) struct Volume {
+    pub(super) bars: Vec<columns::Parts>,
+    pub(super) labels: Vec<(u16, String)>,
+}
+
+impl Volume {
+    /// Bars at their time, since columns without records are not in the answer; wider ones where there
+    /// is room.
+    pub(super) fn of(rows: &[LogVolumeRow], width: u16) -> Volume {
+        const APART: usize = 15;
+        let times: Vec<i64> = rows.iter().filter_map(|row| unix_ns(&row.time)).collect();
+        let steps = times.windows(2).map(|w| w[1] - w[0]).filter(|step| *step > 0);
+        let step = steps.min().unwrap_or(1);
+        let first = times.first().copied().unwrap_or(0);
+        let column = |ns: i64| usize::try_from((ns - first) / step).unwrap_or(0);
+        let count = times.last().map_or(0, |last| column(*last) + 1);
+        let wide = (usize::from(width) / count.max(1)).max(1);
+        let mut bars = vec![columns::Parts::new(); (count * wide).min(width.into())];
+        for (row, ns) in rows.iter().zip(&times) {
+            for x in column(*ns) * wide..(column(*ns) + 1) * wide {
+                if let Some(place) = bars.get_mut(x) {
+                    *place = bar(row);
+                }
+            }
+        }
+        let label = |at: usize| {
+            let ns = first + step * at as i64;
+            ((at * wide) as u16, format::moment(ns, &TimeZone::UTC, Clock::Minute))
+        };
+        let shown = bars.len() / wide;
+        let labels = (0..shown).step_by(APART.div_ceil(wide)).map(label).collect();
+        Volume { bars, labels }
+    }
+}
+
 /// A bar of the volume, the worst on top.
-pub(super) fn bar(row: &LogVolumeRow) -> columns::Parts {
+fn bar(row: &LogVolumeRow) -> columns::Parts {
     vec![
         ((row.trace + row.debug + row.unspecified) as f64, Role::Dim),
         (row.info as f64, Role::Series(0)),

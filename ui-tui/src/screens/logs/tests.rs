@@ -1,5 +1,8 @@
 //! Keys and pictures of the logs.
 
+use api::views::LogVolumeRow;
+
+use super::lines::Volume;
 use crate::action::Place;
 use crate::testing::signals::{check_any_keys, check_pictures, check_states, hostile, session};
 
@@ -54,6 +57,25 @@ fn logs_of_a_span_are_counted_from_its_start() {
     let text = s.text();
     let cursor = text.lines().find(|l| l.contains('▌')).unwrap_or_default();
     assert!(cursor.contains("upstream timeout"), "{text}");
+}
+
+#[test]
+fn bars_stand_at_their_time() {
+    let row = |second: i64, info| LogVolumeRow {
+        time: api::time::format(second * 1_000_000_000),
+        info,
+        ..LogVolumeRow::default()
+    };
+    let rows = [row(0, 3), row(15, 4), row(60, 5)];
+    let told = |width| {
+        let volume = Volume::of(&rows, width);
+        let sums = volume.bars.iter().map(|bar| bar.iter().map(|part| part.0).sum::<f64>());
+        sums.map(|sum| format!("{}", sum as u64)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(told(5), "3 4 0 0 5");
+    assert_eq!(told(11), "3 3 4 4 0 0 0 0 5 5");
+    assert_eq!(told(3), "3 4 0");
+    assert!(Volume::of(&[], 9).bars.is_empty());
 }
 
 #[test]

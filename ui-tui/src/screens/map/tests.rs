@@ -46,7 +46,7 @@ fn a_focus_leaves_what_is_near() {
     s.type_text("cart");
     s.press("enter f -");
     let text = s.text();
-    assert!(text.contains("Map near cart, 1 steps"), "{text}");
+    assert!(text.contains("Map near cart, 1 step"), "{text}");
     assert!(text.contains("3 nodes, 2 edges"), "{text}");
     s.press("esc");
     assert!(!s.text().contains("Map near cart"), "{}", s.text());

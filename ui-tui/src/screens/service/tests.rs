@@ -1,4 +1,5 @@
 //! Parts add up, whatever is shown of them.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use super::parts::{Part, Parts};
 

@@ -1,4 +1,5 @@
 //! The list is sorted as it says, and the cursor stays on its row.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use crate::action::Place;
 use crate::testing::Session;

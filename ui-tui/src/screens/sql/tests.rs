@@ -1,4 +1,5 @@
 //! Statements are found, bound and charted as they are written.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use api::sql::Field;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use api::time;
-use api::views::{LogRow, SkeletonAnswer, TraceAnswer, TraceSpan};
+use api::views::{SkeletonAnswer, TraceAnswer, TraceSpan};
 use serde_json::Value;
 
 use crate::span_rows::{NO_ROW, Skeleton, flags};
@@ -93,12 +93,6 @@ impl Model {
     /// Duration of the trace.
     pub(crate) fn duration_ns(&self) -> i64 {
         self.window_ns.1 - self.window_ns.0
-    }
-
-    /// Logs of a span, or of the whole trace.
-    pub(crate) fn logs<'a>(&'a self, span: Option<&'a str>) -> impl Iterator<Item = &'a LogRow> {
-        let of = move |log: &&LogRow| span.is_none_or(|id| log.span_id.as_deref() == Some(id));
-        self.answer.logs.iter().filter(of)
     }
 
     /// Services by their part of the critical path, in the order in which they come.

@@ -34,12 +34,13 @@ impl Matrix<'_> {
         let names = widest.min(pen.width() / 3);
         let columns = usize::from(pen.width().saturating_sub(names + 1) / COLUMN);
         let rows = usize::from(pen.height().saturating_sub(1));
+        let tags = tags(self.names);
         let left = first_visible(0, self.cursor.1, columns, self.names.len());
         let top = first_visible(0, self.cursor.0, rows, self.names.len());
         for (at, callee) in (left..self.names.len()).take(columns).enumerate() {
             let x = names + 1 + at as u16 * COLUMN;
             let role = if callee == self.cursor.1 { Role::Accent } else { Role::Head };
-            pen.text(x, 0, COLUMN - 1, &tag(self.names, callee), role);
+            pen.text(x, 0, COLUMN - 1, &tags[callee], role);
         }
         for (line, caller) in (top..self.names.len()).take(rows).enumerate() {
             let y = line as u16 + 1;
@@ -61,18 +62,18 @@ impl Matrix<'_> {
     }
 }
 
-/// Two letters that stand for a name: its first, and the first that tells it from the names before it.
-pub fn tag(names: &[SafeText], node: usize) -> SafeText {
-    let letters = |n: usize| names[n].as_str().chars().filter(|c| c.is_alphanumeric());
-    let Some(first) = letters(node).next() else { return "??".into() };
-    let taken: Vec<String> = (0..node).map(|n| tag_of(letters(n))).collect();
-    let second = letters(node).skip(1).find(|c| !taken.contains(&format!("{first}{c}")));
-    match second {
-        Some(second) => format!("{first}{second}").into(),
-        None => tag_of(letters(node)).into(),
+/// Two letters for each name: its first, and the first of the others that tells it from the names before
+/// it, as far as there is one.
+pub fn tags(names: &[SafeText]) -> Vec<SafeText> {
+    let mut tags: Vec<SafeText> = Vec::with_capacity(names.len());
+    for name in names {
+        let letters = || name.as_str().chars().filter(|c| c.is_alphanumeric());
+        let first = letters().next().unwrap_or('?');
+        let with = |second: char| SafeText::new(format!("{first}{second}"));
+        let free = letters().skip(1).map(with).find(|tag| !tags.contains(tag));
+        let plain: String = letters().take(2).collect();
+        let plain = if plain.is_empty() { "??" } else { &plain };
+        tags.push(free.unwrap_or_else(|| SafeText::new(plain)));
     }
-}
-
-fn tag_of(letters: impl Iterator<Item = char>) -> String {
-    letters.take(2).collect()
+    tags
 }

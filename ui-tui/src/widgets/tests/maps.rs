@@ -9,7 +9,7 @@ use crate::safe_text::SafeText;
 use crate::theme::Role;
 use crate::widgets::map::layout::{Layering, Slot, Sugiyama};
 use crate::widgets::map::lines::glyph;
-use crate::widgets::map::matrix::{Matrix, tag};
+use crate::widgets::map::matrix::{Matrix, tags};
 use crate::widgets::map::{Edge, Flow, Layout, Map, Node, Step, Weight, export, scrolled_to, step};
 use crate::widgets::piece;
 
@@ -229,10 +229,13 @@ fn a_matrix() {
         postgres ·  ·  ·  -
         ",
     );
-    assert_eq!(tag(&names, 3).as_str(), "po");
-    let alike: Vec<SafeText> = ["aa", "ab", "aa", "", "a"].map(SafeText::new).to_vec();
-    let tags: Vec<String> = (0..5).map(|n| tag(&alike, n).to_string()).collect();
-    assert_eq!(tags, ["aa", "ab", "aa", "??", "a"]);
+    let told = |names: &[&str]| {
+        let names: Vec<SafeText> = names.iter().map(SafeText::new).collect();
+        tags(&names).iter().map(SafeText::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(told(&["gateway", "payment", "postgres"]), "ga pa po");
+    assert_eq!(told(&["sqlite:orders", "sqlite:user", "sqlite:pay"]), "sq sl si");
+    assert_eq!(told(&["aa", "ab", "aa", "", "a"]), "aa ab aa ?? a");
     at_any_size(draw);
 }
 
