@@ -54,7 +54,7 @@ impl Shop {
                 }
                 self.works(scene, order, 400_000);
                 self.acquire(scene, order);
-                let statement = self.ops.select_order[shard(customer)];
+                let statement = self.ops.db.select_order[shard(customer)];
                 let failure = self.query(scene, statement, order, 2 * MS);
                 self.works(scene, order, 300_000);
                 above(failure)
@@ -68,7 +68,7 @@ impl Shop {
         let failure = self.authenticated(scene, gateway, customer, |scene| {
             self.call(scene, self.ops.gateway_query, gateway, None, |scene, query| {
                 self.works(scene, query, 300_000);
-                let failure = self.query(scene, self.ops.select_views, query, 5 * MS);
+                let failure = self.query(scene, self.ops.db.select_views, query, 5 * MS);
                 self.works(scene, query, 600_000);
                 above(failure)
             })
@@ -86,7 +86,7 @@ impl Shop {
                 if !self.cached(scene, call, inventory) {
                     let median_ns = 4 * MS;
                     let ns = self.uncached_ns(scene, median_ns);
-                    self.statement(scene, self.ops.select_stock, inventory, ns, failure::NONE);
+                    self.statement(scene, self.ops.db.select_stock, inventory, ns, failure::NONE);
                 }
                 self.works(scene, inventory, 300_000);
                 failure::NONE
@@ -169,10 +169,10 @@ impl Shop {
         let replica = (customer.id + customer.subject) as usize % REPLICAS;
         let lag_ns = self.lag_of_replica_ns(scene, replica);
         let ns = scene.random.around(2 * MS) + lag_ns;
-        self.statement(scene, self.ops.select_user[replica], user, ns, failure::NONE);
+        self.statement(scene, self.ops.db.select_user[replica], user, ns, failure::NONE);
         if lag_ns > 0 {
             let ns = scene.random.around(2 * MS);
-            self.statement(scene, self.ops.select_user_primary, user, ns, failure::NONE);
+            self.statement(scene, self.ops.db.select_user_primary, user, ns, failure::NONE);
         }
     }
 
@@ -213,7 +213,7 @@ impl Shop {
             self.works(scene, order, 500_000);
             return (above(failure), None);
         }
-        let event = self.ops.insert_event[shard(customer)];
+        let event = self.ops.db.insert_event[shard(customer)];
         self.query(scene, event, order, 3 * MS);
         let (publish, ops) = (self.ops.order_publish, &self.ops);
         let placed = self.publish(scene, ops.send_order, publish, order, customer);
@@ -277,7 +277,7 @@ impl Shop {
         let items = 3 + customer.subject % 10;
         if self.acts(18, scene.now_ns) {
             for _ in 0..items + 5 {
-                self.query(scene, self.ops.select_price, pricing, 6 * MS);
+                self.query(scene, self.ops.db.select_price, pricing, 6 * MS);
                 scene.work(20_000);
             }
         } else if !self.cached(scene, self.ops.pricing_cache, pricing)
@@ -285,7 +285,7 @@ impl Shop {
         {
             let ns = self.prices_ns(scene);
             let ns = if self.acts(25, scene.now_ns) { 12 * ns } else { ns };
-            self.statement(scene, self.ops.select_prices, pricing, ns, failure::NONE);
+            self.statement(scene, self.ops.db.select_prices, pricing, ns, failure::NONE);
         }
         let discounts = scene.open(self.ops.discounts, pricing);
         self.works(scene, pricing, 9 * MS);
@@ -299,7 +299,7 @@ impl Shop {
             self.works(scene, user, 400_000);
             let shared_ns = self.shared_ns(scene);
             let ns = scene.random.around(2 * MS) + shared_ns;
-            self.statement(scene, self.ops.select_region, user, ns, failure::NONE);
+            self.statement(scene, self.ops.db.select_region, user, ns, failure::NONE);
             failure::NONE
         })
     }
@@ -328,7 +328,7 @@ impl Shop {
         if self.acts(19, scene.now_ns) {
             let shared_ns = self.shared_ns(scene);
             let ns = scene.random.around(4 * MS) + shared_ns;
-            self.statement(scene, self.ops.select_foreign_user, order, ns, failure::NONE);
+            self.statement(scene, self.ops.db.select_foreign_user, order, ns, failure::NONE);
         }
         let shard = shard(customer);
         let hot_ns = self.shard_ns(scene, shard);
@@ -336,7 +336,7 @@ impl Shop {
         let ns = scene.random.around(4 * MS) + hot_ns;
         let (ns, failure) =
             if is_locked { (50 * MS, failure::LOCKED) } else { (ns, failure::NONE) };
-        self.statement(scene, self.ops.insert_order[shard], order, ns, failure)
+        self.statement(scene, self.ops.db.insert_order[shard], order, ns, failure)
     }
 
     /// Waits for a connection of the pool; what takes no time has no span.
@@ -373,13 +373,13 @@ impl Shop {
             self.works(scene, payment, 2 * MS);
             return failure::UNAVAILABLE;
         }
-        self.query(scene, self.ops.insert_payment, payment, 3 * MS);
+        self.query(scene, self.ops.db.insert_payment, payment, 3 * MS);
         let psp = scene.open(self.ops.psp, payment);
         let ns = self.provider_ns(scene);
         let ns = self.paced(scene.now_ns, ns);
         scene.work(ns);
         scene.close(psp, failure::NONE);
-        self.query(scene, self.ops.update_payment, payment, 2 * MS);
+        self.query(scene, self.ops.db.update_payment, payment, 2 * MS);
         self.works(scene, payment, 300_000);
         failure::NONE
     }
@@ -411,7 +411,7 @@ impl Shop {
         scene.work(50_000);
         self.call(scene, call, from, None, |scene, bus| {
             self.works(scene, bus, 300_000);
-            self.query(scene, self.ops.insert_message, bus, 600_000);
+            self.query(scene, self.ops.db.insert_message, bus, 600_000);
             failure::NONE
         });
         scene.work(20_000);
@@ -427,7 +427,7 @@ impl Shop {
         let project = self.receive(scene, self.ops.project, query, lag_ns, sent.placed);
         self.sign(scene, customer);
         self.works(scene, query, 500_000);
-        self.query(scene, self.ops.insert_view, query, 3 * MS);
+        self.query(scene, self.ops.db.insert_view, query, 3 * MS);
         scene.close(project, failure::NONE);
         self.notify(scene, sent.notification, customer);
     }
@@ -442,7 +442,7 @@ impl Shop {
         scene.work(work_ns);
         let (wait_ns, failure) = self.lock_ns(scene);
         let ns = scene.random.around(4 * MS) + wait_ns;
-        let failure = self.statement(scene, self.ops.update_stock, inventory, ns, failure);
+        let failure = self.statement(scene, self.ops.db.update_stock, inventory, ns, failure);
         if failure != failure::NONE {
             self.works(scene, inventory, 500_000);
             scene.close(reserve, above(failure));
@@ -458,7 +458,7 @@ impl Shop {
         let settle = self.receive(scene, self.ops.settle, order, lag_ns, reserved);
         self.sign(scene, customer);
         self.works(scene, order, 400_000);
-        self.query(scene, self.ops.update_order[shard(customer)], order, 2 * MS);
+        self.query(scene, self.ops.db.update_order[shard(customer)], order, 2 * MS);
         scene.close(settle, failure::NONE);
     }
 

@@ -66,7 +66,24 @@ pub(super) struct Ops {
     pub(super) inventory_cache: Call,
     pub(super) psp: u32,
     pub(super) smtp: u32,
-    // Statements.
+    pub(super) db: Statements,
+    // Work inside.
+    pub(super) acquire: u32,
+    pub(super) discounts: u32,
+    pub(super) carriers: [u32; 3],
+    // Messages.
+    pub(super) send_order: u32,
+    pub(super) send_stock: u32,
+    pub(super) send_notification: u32,
+    pub(super) reserve: u32,
+    pub(super) project: u32,
+    pub(super) settle: u32,
+    pub(super) notify: u32,
+}
+
+/// Statements to databases, by their places in the catalog.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Statements {
     pub(super) select_user: [u32; REPLICAS],
     pub(super) select_user_primary: u32,
     pub(super) select_region: u32,
@@ -84,18 +101,6 @@ pub(super) struct Ops {
     pub(super) insert_view: u32,
     pub(super) select_views: u32,
     pub(super) insert_message: u32,
-    // Work inside.
-    pub(super) acquire: u32,
-    pub(super) discounts: u32,
-    pub(super) carriers: [u32; 3],
-    // Messages.
-    pub(super) send_order: u32,
-    pub(super) send_stock: u32,
-    pub(super) send_notification: u32,
-    pub(super) reserve: u32,
-    pub(super) project: u32,
-    pub(super) settle: u32,
-    pub(super) notify: u32,
 }
 
 /// The roles that send telemetry, in the order of the catalog.
@@ -229,6 +234,24 @@ fn add_ops(catalog: &mut Catalog, services: &Services) -> Ops {
         inventory_cache: c.rpc_call(inventory, cache, "cache", "cache.Cache/Get"),
         psp: c.http_client(payment, NOTHING, psp_address, route("POST", "/v1/charges"), 4_000),
         smtp: c.external(notification, (Role::Smtp.name(), Role::Smtp.facts().port), "send mail"),
+        db: add_statements(c, services),
+        acquire: c.internal(order, "db.pool.acquire"),
+        discounts: c.internal(pricing, "apply discounts"),
+        carriers: ["ask carrier north", "ask carrier south", "ask carrier air"]
+            .map(|name| c.internal(shipping, name)),
+        send_order: c.producer(order, "orders"),
+        send_stock: c.producer(inventory, "stock"),
+        send_notification: c.producer(order, "notifications"),
+        reserve: c.consumer(inventory, "orders"),
+        project: c.consumer(query, "orders"),
+        settle: c.consumer(order, "stock"),
+        notify: c.consumer(notification, "notifications"),
+    }
+}
+
+fn add_statements(c: &mut Catalog, services: &Services) -> Statements {
+    let Services { user, order, inventory, payment, pricing, query, bus, .. } = *services;
+    Statements {
         select_user: std::array::from_fn(|replica| {
             let database = format!("users@replica-{}", replica + 1);
             let text = "SELECT * FROM users WHERE id = ?";
@@ -296,17 +319,6 @@ fn add_ops(catalog: &mut Catalog, services: &Services) -> Ops {
             bus,
             statement("event-log", "INSERT", "messages", "INSERT INTO messages VALUES (?, ?, ?)"),
         ),
-        acquire: c.internal(order, "db.pool.acquire"),
-        discounts: c.internal(pricing, "apply discounts"),
-        carriers: ["ask carrier north", "ask carrier south", "ask carrier air"]
-            .map(|name| c.internal(shipping, name)),
-        send_order: c.producer(order, "orders"),
-        send_stock: c.producer(inventory, "stock"),
-        send_notification: c.producer(order, "notifications"),
-        reserve: c.consumer(inventory, "orders"),
-        project: c.consumer(query, "orders"),
-        settle: c.consumer(order, "stock"),
-        notify: c.consumer(notification, "notifications"),
     }
 }
 
