@@ -79,6 +79,9 @@ struct RunArgs {
     /// Break things by a timetable.
     #[arg(long, value_name = "FILE")]
     chaos: Option<PathBuf>,
+    /// Let the clock of the timetable run so many times as fast as life; 604800 is a week a second.
+    #[arg(long, value_name = "SPEED", default_value_t = 1.0, requires = "chaos", value_parser = speed)]
+    sim_clock: f64,
     /// Write what was really wrong into ground_truth.jsonl of this folder.
     #[arg(long, value_name = "DIR")]
     truth: Option<PathBuf>,
@@ -152,12 +155,18 @@ impl RunArgs {
             seed: self.seed,
             scenario: self.scenario.as_deref().map(scenario).transpose()?,
             chaos: self.chaos.as_deref().map(chaos).transpose()?,
+            clock_speed: self.sim_clock,
             program: Some(Program { path, arguments: vec!["instance".to_owned()] }),
             truth: self.truth.clone(),
             tls: self.tls,
             ..Options::default()
         })
     }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if speed > 0.0 && speed.is_finite() { Ok(speed) } else { Err("it is not above 0".to_owned()) }
 }
 
 fn scenario(name: &str) -> anyhow::Result<&'static Scenario> {

@@ -69,6 +69,8 @@ pub struct Options {
     pub scenario: Option<&'static Scenario>,
     /// Faults by a timetable.
     pub chaos: Option<Chaos>,
+    /// Seconds of the timetable in a second of life.
+    pub clock_speed: f64,
     /// Whether services show each other papers (mutual TLS), also where no fault needs it.
     pub tls: bool,
     /// How to start an instance, in [`Mode::Processes`].
@@ -90,6 +92,7 @@ impl Default for Options {
             seed: 1,
             scenario: None,
             chaos: None,
+            clock_speed: 1.0,
             tls: false,
             program: None,
             truth: None,

@@ -234,6 +234,16 @@ pub const USERS: u32 = 500;
 pub const ITEMS: u32 = 200;
 /// Shards of the order database.
 pub const SHARDS: usize = 4;
+
+/// The shard in which a customer's orders lie.
+pub fn shard_of(customer: &str) -> usize {
+    let hash = customer.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    // Neighbours differ in few bits of this hash; a multiplication spreads them to the highest.
+    (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % SHARDS
+}
+
 /// Replicas of the user database.
 pub const REPLICAS: usize = 2;
 

@@ -10,27 +10,8 @@ use super::{Action, ActionKind, Chaos, Firing, Target};
 use crate::faults::{Act, Effect, Fleet, Knob, Member};
 use crate::proxy::Conditions;
 
-/// As the article has it, comments and all.
-const ARTICLE: &str = r#"
-chaos:
-  enabled: true
-  schedule: "0 9-17 * * 1-5"  # Business hours only
-  probability: 0.1  # 10% chance
-  actions:
-    - type: terminateInstance
-      target: random
-    - type: networkLatency
-      latency: 1000ms
-      target: random
-    - type: cpuSpike
-      duration: 60s
-      percentage: 80
-    - type: memoryLeak
-      duration: 300s
-  exceptions:
-    - payment-gateway  # Never test in prod
-    - production-database
-"#;
+/// The block of the article, comments and all; it is the example that comes with the program.
+const ARTICLE: &str = include_str!("../../chaos.yaml");
 
 fn article() -> Chaos {
     Chaos::parse(ARTICLE).unwrap()

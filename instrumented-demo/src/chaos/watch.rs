@@ -24,9 +24,9 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The clock on the wall, at the speed of life.
-    pub fn wall() -> Clock {
-        Clock { start: jiff::Zoned::now().datetime(), speed: 1.0 }
+    /// Shows now what the clock on the wall shows.
+    pub fn from_now(speed: f64) -> Clock {
+        Clock { start: jiff::Zoned::now().datetime(), speed }
     }
 
     /// When it shows a time, from the start of the run.

@@ -61,7 +61,7 @@ impl Case {
         report: Arc<Mutex<Report>>,
         stop: CancellationToken,
     ) -> anyhow::Result<Played> {
-        let stage = Stage::open(self.load.seed, truth)?;
+        let chronicle = Chronicle::open(self.load.seed, truth)?;
         let script = self.scenario.map(|s| Script::new(s, self.phases, self.load.seed, fleet));
         let effects = script.iter().flat_map(|script| script.effects.clone());
         let change = script.as_ref().and_then(|script| script.load);
@@ -71,7 +71,8 @@ impl Case {
         // Everything else ends with the customers.
         let over = stop.child_token();
         let customers = Customers::of(gateway);
-        let sending = load::run(plan, customers, stage.start, Arc::clone(&report), over.clone());
+        let sending =
+            load::run(plan, customers, chronicle.start, Arc::clone(&report), over.clone());
         let sending = async {
             sending.await;
             if self.load.rate_per_s <= 0.0 {
@@ -79,9 +80,9 @@ impl Case {
             }
             over.cancel();
         };
-        let driving = drive(Driver::new(effects), strikes, stage.start, world, over.clone());
-        let striking = self.strike(fleet, &stage, strike, over.clone());
-        let judging = self.judge(script.as_ref(), &stage, &report, over.clone());
+        let driving = drive(Driver::new(effects), strikes, chronicle.start, world, over.clone());
+        let striking = self.strike(fleet, &chronicle, strike, over.clone());
+        let judging = self.judge(script.as_ref(), &chronicle, &report, over.clone());
         let ((), outcome, struck, record) = tokio::join!(sending, driving, striking, judging);
         struck?;
         Ok(Played { outcome, record: record? })
@@ -96,20 +97,20 @@ impl Case {
     async fn strike(
         &self,
         fleet: &Fleet,
-        stage: &Stage,
+        chronicle: &Chronicle,
         effects: mpsc::Sender<Effect>,
         over: CancellationToken,
     ) -> anyhow::Result<()> {
         let Some((chaos, clock)) = &self.chaos else { return Ok(()) };
         let mut written = Ok(());
         let struck = |strike: crate::chaos::Strike, effect: Effect| {
-            let record = strike.record(stage.seed, stage.start_ns, &effect);
+            let record = strike.record(chronicle.seed, chronicle.start_ns, &effect);
             // What finds no place is not carried out, and so is not true.
             if effects.try_send(effect).is_ok() && written.is_ok() {
-                written = stage.write(&record);
+                written = chronicle.write(&record);
             }
         };
-        chaos.watch(fleet, *clock, stage.start, over, struck).await;
+        chaos.watch(fleet, *clock, chronicle.start, over, struck).await;
         written
     }
 
@@ -117,40 +118,40 @@ impl Case {
     async fn judge(
         &self,
         script: Option<&Script>,
-        stage: &Stage,
+        chronicle: &Chronicle,
         report: &Mutex<Report>,
         over: CancellationToken,
     ) -> anyhow::Result<Option<Record>> {
         let Some(script) = script else { return Ok(None) };
-        let settled = stage.start + self.phases.fault_to() + ANSWERS_WITHIN;
+        let settled = chronicle.start + self.phases.fault_to() + ANSWERS_WITHIN;
         tokio::select! {
             () = over.cancelled() => {}
             () = tokio::time::sleep_until(settled) => {}
         }
         let report = report.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut record = script.record(stage.start_ns, &report);
+        let mut record = script.record(chronicle.start_ns, &report);
         record.end_ns = record.end_ns.min(now_ns());
         // Stopped before anything happened, there is nothing to tell.
         if record.end_ns <= record.start_ns {
             return Ok(None);
         }
-        stage.write(&record)?;
+        chronicle.write(&record)?;
         Ok(Some(record))
     }
 }
 
 /// When a run began, and where its truth is written.
-struct Stage {
+struct Chronicle {
     seed: u64,
     start: Instant,
     start_ns: i64,
     file: Option<Mutex<File>>,
 }
 
-impl Stage {
-    fn open(seed: u64, folder: Option<&Path>) -> anyhow::Result<Stage> {
+impl Chronicle {
+    fn open(seed: u64, folder: Option<&Path>) -> anyhow::Result<Chronicle> {
         let file = folder.map(open).transpose()?.map(Mutex::new);
-        Ok(Stage { seed, start: Instant::now(), start_ns: now_ns(), file })
+        Ok(Chronicle { seed, start: Instant::now(), start_ns: now_ns(), file })
     }
 
     fn write(&self, record: &Record) -> anyhow::Result<()> {

@@ -16,6 +16,7 @@ use crate::load;
 use crate::proxy::{Conditions, Delay};
 use crate::resilience::RetryPolicy;
 use crate::scenarios::{CulpritKind, Scenario};
+use crate::topology::{REPLICAS, USERS, shard_of};
 use crate::truth::{Change, Record};
 
 const GATEWAY: &str = "gateway";
@@ -43,7 +44,6 @@ const SLOW_VERSION_BURN_MS: u64 = 60;
 /// Pricing's answers in S23, fault or not: one in ten takes longer than the caller will wait.
 const UNHURRIED: Delay = Delay { latency_ms: 165, jitter_ms: 45 };
 const SHORT_TIMEOUT_MS: u64 = 200;
-const REPLICAS: u8 = 2;
 
 /// A scenario laid out over a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -242,14 +242,15 @@ impl Stage<'_> {
     }
 
     fn replica_lag(&mut self) {
-        let replica = self.random.random_range(1..=REPLICAS);
+        let replica = self.random.random_range(1..=REPLICAS as u8);
         self.script.aims.push((CulpritKind::Db, format!("sqlite:users@replica-{replica}")));
         self.all(USER, Knob::ReplicaLag(ReplicaLag { replica, lag_ms: 30_000 }));
     }
 
     fn favourite(&mut self) {
-        let users = load::Options::default().users;
-        let user = self.random.random_range(1..=users);
+        let user = self.random.random_range(1..=USERS);
+        let shard = shard_of(&format!("u{user}"));
+        self.script.aims.push((CulpritKind::Db, format!("sqlite:orders@shard-{shard}")));
         self.script.aims.push((CulpritKind::Attribute, format!("customer.id=u{user}")));
         let (from, to) = (self.from(), self.to());
         self.script.load = Some(load::Change::Favourite { user, percent: 50, from, to });

@@ -77,7 +77,7 @@ fn upper_us(bucket: usize) -> u64 {
 /// What became of the requests of one step in one phase.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Sent.
+    /// Sent. Those that are neither ok nor failed had no end when the run was stopped.
     pub sent: u64,
     /// Answered with success.
     pub ok: u64,

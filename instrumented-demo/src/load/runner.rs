@@ -24,6 +24,8 @@ use crate::topology::PARTNER_KEY;
 
 /// Sessions whose order and token are remembered; the oldest are forgotten first.
 const MEMORIES_MAX: usize = 1_024;
+/// How long customers wait for answers when they are told to leave.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// More of an answer is not read.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -51,7 +53,8 @@ impl Customers {
 }
 
 /// Sends each request at its time, counted from `start`, until the plan ends or `stop` is cancelled;
-/// then waits for the answers under way. `report` can be read meanwhile.
+/// then waits for the answers under way, in the second case not for long. `report` can be read
+/// meanwhile.
 pub async fn run(
     plan: impl IntoIterator<Item = Planned>,
     customers: Customers,
@@ -73,7 +76,18 @@ pub async fn run(
         }
         under_way.spawn(Arc::clone(&runner).send(planned));
     }
-    // No longer than the patience of the last.
+    let told_to_leave = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LEAVE_WITHIN).await;
+    };
+    tokio::select! {
+        // No longer than the patience of the last.
+        () = all(&mut under_way) => {}
+        () = told_to_leave => {}
+    }
+}
+
+async fn all(under_way: &mut JoinSet<()>) {
     while under_way.join_next().await.is_some() {}
 }
 

@@ -89,6 +89,6 @@ fn case(options: &Options) -> Case {
             items: ITEMS,
             change: None,
         },
-        chaos: options.chaos.clone().map(|chaos| (chaos, Clock::wall())),
+        chaos: options.chaos.clone().map(|chaos| (chaos, Clock::from_now(options.clock_speed))),
     }
 }

@@ -169,3 +169,15 @@ fn unit_loads_change_in_the_window() {
     };
     assert_eq!((percent, (1..=500).contains(&user)), (50, true));
 }
+
+#[test]
+fn unit_a_hot_shard_is_that_of_the_favourite() {
+    let script = script(16, 5);
+    let Some(Change::Favourite { user, .. }) = script.load else { panic!("no favourite") };
+    let shard = crate::topology::shard_of(&format!("u{user}"));
+    let expected = [
+        (CulpritKind::Db, format!("sqlite:orders@shard-{shard}")),
+        (CulpritKind::Attribute, format!("customer.id=u{user}")),
+    ];
+    assert_eq!(script.aims, expected);
+}

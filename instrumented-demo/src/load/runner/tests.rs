@@ -165,6 +165,25 @@ async fn integration_stops_when_told() {
     assert_eq!(report.lock().unwrap().total().sent, 0);
 }
 
+#[tokio::test]
+async fn integration_who_is_told_to_leave_does_not_wait_for_long() {
+    let (address, _) = gateway(Arc::new(Semaphore::new(0))).await;
+    let report = Arc::new(Mutex::new(Report::new(Vec::new())));
+    let stop = CancellationToken::new();
+    let customers = Customers { patience: Duration::from_secs(3_600), ..Customers::of(address) };
+    let plan = [planned(0, Step::Browse)];
+    let playing = run(plan, customers, Instant::now(), Arc::clone(&report), stop.clone());
+    let leave = async {
+        while report.lock().unwrap().total().sent == 0 {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(playing, leave);
+    let total = report.lock().unwrap().total();
+    assert_eq!((total.sent, total.ok, total.failed), (1, 0, 0));
+}
+
 #[test]
 fn unit_memories_are_bounded() {
     let mut memories = Memories::default();

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::super::{Instance, now_ms};
 use crate::db::{Connection, Database, DbError, Files, Transaction};
-use crate::topology::SHARDS;
+use crate::topology::{SHARDS, shard_of};
 use crate::wire::bodies::{Item, Order};
 use crate::wire::bus::Event;
 
@@ -31,11 +31,7 @@ impl Shard {
 
     /// The shard of a customer.
     pub(super) fn of(customer: &str) -> Shard {
-        let hash = customer.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        // Neighbours differ in few bits of this hash; a multiplication spreads them to the highest.
-        Shard((hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % SHARDS)
+        Shard(shard_of(customer))
     }
 
     fn address(self) -> &'static str {
