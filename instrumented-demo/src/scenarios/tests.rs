@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 #[test]
-fn numbers_and_names_find_their_scenario() {
+fn unit_numbers_and_names_find_their_scenario() {
     for (index, scenario) in ALL.iter().enumerate() {
         assert_eq!(usize::from(scenario.id), index + 1);
         assert_eq!(Scenario::by_id(scenario.id), Some(scenario));
@@ -18,7 +18,7 @@ fn numbers_and_names_find_their_scenario() {
 }
 
 #[test]
-fn people_may_write_a_scenario_in_several_ways() {
+fn unit_people_may_write_a_scenario_in_several_ways() {
     let id = |text| Scenario::find(text).map(|scenario| scenario.id);
     let cases = [
         ("4", Some(4)),
@@ -37,7 +37,7 @@ fn people_may_write_a_scenario_in_several_ways() {
 }
 
 #[test]
-fn only_controls_blame_no_service() {
+fn unit_only_controls_blame_no_service() {
     for scenario in &ALL {
         let is_free = matches!(scenario.culprit.kind, Nobody | UpstreamLoad);
         assert_eq!(scenario.control, is_free, "S{}", scenario.id);

@@ -141,6 +141,8 @@ pub(super) struct Call {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Statement<'a> {
     pub(super) namespace: &'a str,
+    /// The part of the database that is asked, where it has parts.
+    pub(super) address: &'a str,
     pub(super) operation: &'a str,
     pub(super) table: &'a str,
     pub(super) text: &'a str,
@@ -375,25 +377,39 @@ impl Catalog {
     }
 
     pub(super) fn database(&mut self, from: u32, statement: Statement<'_>) -> u32 {
-        let Statement { namespace, operation, table, text } = statement;
+        let Statement { namespace, address, operation, table, text } = statement;
         let summary = format!("{operation} {table}");
         let mut op = self.op(from, Kind::Client, Protocol::Db, summary);
-        let node = self.node(NodeKind::Db, &format!("sqlite:{namespace}"));
+        let at = if address.is_empty() { "" } else { "@" };
+        let node = self.node(NodeKind::Db, &format!("sqlite:{namespace}{at}{address}"));
         op.edge = self.edge(op.charged, node);
         op.charged = node;
         let out = &mut op.attributes;
         let texts = [
             ("db.system.name", "sqlite"),
             ("db.namespace", namespace),
+            ("server.address", address),
             ("db.operation.name", operation),
             ("db.collection.name", table),
             ("db.query.summary", &op.name),
             ("db.query.text", text),
         ];
-        for (key, value) in texts {
+        for (key, value) in texts.into_iter().filter(|(_, value)| !value.is_empty()) {
             wire::text_attribute(out, 9, key, [value, ""]);
         }
         wire::int_attribute(out, 9, "call.timeout_ms", 5_000);
+        self.add(op)
+    }
+
+    /// A call of something outside that sends nothing, in no protocol that has conventions.
+    pub(super) fn external(&mut self, from: u32, at: (&str, u16), name: &str) -> u32 {
+        let mut op = self.op(from, Kind::Client, Protocol::Plain, name.to_owned());
+        let node = self.node(NodeKind::External, &format!("{}:{}", at.0, at.1));
+        op.edge = self.edge(op.charged, node);
+        op.charged = node;
+        wire::text_attribute(&mut op.attributes, 9, "server.address", [at.0, ""]);
+        wire::int_attribute(&mut op.attributes, 9, "server.port", i64::from(at.1));
+        wire::int_attribute(&mut op.attributes, 9, "call.timeout_ms", 2_000);
         self.add(op)
     }
 

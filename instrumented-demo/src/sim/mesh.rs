@@ -412,7 +412,8 @@ impl Builder {
     fn statement(&mut self, service: u32) -> u32 {
         let name = self.catalog.services[service as usize].name.clone();
         let text = "SELECT * FROM items WHERE id = ?";
-        let statement = Statement { namespace: &name, operation: "SELECT", table: "items", text };
+        let statement =
+            Statement { namespace: &name, address: "", operation: "SELECT", table: "items", text };
         self.catalog.database(service, statement)
     }
 }

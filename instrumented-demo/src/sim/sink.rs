@@ -1,6 +1,8 @@
 //! Where generated data goes: files that `otlake import` reads, a server, or nowhere.
 
 pub(super) mod grpc;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};

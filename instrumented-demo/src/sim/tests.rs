@@ -23,7 +23,7 @@ pub(super) type Row = (String, Span);
 /// Keeps everything, with its length before each request as in a file.
 #[derive(Default)]
 pub(super) struct Kept {
-    requests: Vec<(Signal, Vec<u8>)>,
+    pub(super) requests: Vec<(Signal, Vec<u8>)>,
 }
 
 impl Sink for Kept {

@@ -3,6 +3,9 @@
 //! A message is written behind a guess of its length's length; only where the guess is wrong its
 //! bytes are moved. So there are no message structs and no second pass.
 
+#[cfg(test)]
+mod tests;
+
 /// Wire types.
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;

@@ -17,7 +17,7 @@ fn change(before: (u64, u64, u64), during: (u64, u64, u64)) -> Change {
 }
 
 #[test]
-fn a_line_comes_back_as_the_record() {
+fn unit_a_line_comes_back_as_the_record() {
     let mut file = Vec::new();
     let records = [record(4), record(13), record(29)];
     records.iter().for_each(|record| record.write(&mut file).unwrap());
@@ -26,7 +26,7 @@ fn a_line_comes_back_as_the_record() {
 }
 
 #[test]
-fn times_are_rfc_3339_with_nanoseconds() {
+fn unit_times_are_rfc_3339_with_nanoseconds() {
     let line = record(4).to_line().unwrap();
     assert!(line.contains(r#""t_start":"2025-06-01T12:00:00.000000000Z""#), "{line}");
     assert!(line.contains(r#""t_end":"2025-06-01T12:01:00.000000001Z""#), "{line}");
@@ -34,14 +34,14 @@ fn times_are_rfc_3339_with_nanoseconds() {
 }
 
 #[test]
-fn a_target_that_was_drawn_replaces_the_name_of_its_kind_alone() {
+fn unit_a_target_that_was_drawn_replaces_the_name_of_its_kind_alone() {
     let record = record(20).aimed_at(CulpritKind::Instance, "order-service-2");
     assert_eq!(record.culprit.name, "service.version=1.4.1");
     assert_eq!(record.also[0].name, "order-service-2");
 }
 
 #[test]
-fn valid_is_what_a_user_would_notice() {
+fn unit_valid_is_what_a_user_would_notice() {
     let cases = [
         (change((100, 0, 100), (100, 0, 125)), true),
         (change((100, 0, 100), (100, 0, 124)), false),
@@ -58,7 +58,7 @@ fn valid_is_what_a_user_would_notice() {
 }
 
 #[test]
-fn percentiles_are_of_the_nearest_rank() {
+fn unit_percentiles_are_of_the_nearest_rank() {
     let mut requests: Vec<(u64, bool)> = (1..=200).rev().map(|ns| (ns, ns % 50 == 0)).collect();
     assert_eq!(Requests::of(&mut requests), Requests { count: 200, errors: 4, p99_ns: 198 });
     assert_eq!(Requests::of(&mut [(9, true)]), Requests { count: 1, errors: 1, p99_ns: 9 });

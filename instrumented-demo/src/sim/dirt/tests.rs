@@ -1,4 +1,6 @@
 //! Each kind of damage is done, counted, and to be seen in the data.
+// A generated request that lacks what it must have should fail the test there.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
 
@@ -31,7 +33,7 @@ fn count(rows: &[Row], is: impl Fn(&Row, Option<&Row>) -> bool) -> u64 {
 }
 
 #[test]
-fn damage_is_counted_as_often_as_it_is_seen() {
+fn unit_damage_is_counted_as_often_as_it_is_seen() {
     type Seen = fn(&Row, Option<&Row>) -> bool;
     let cases: [(&str, Seen); 6] = [
         ("zero-length=20000", |(_, s), _| s.start_time_unix_nano == s.end_time_unix_nano),
@@ -53,7 +55,7 @@ fn damage_is_counted_as_often_as_it_is_seen() {
 }
 
 #[test]
-fn lost_and_repeated_spans_make_other_numbers_of_rows() {
+fn unit_lost_and_repeated_spans_make_other_numbers_of_rows() {
     let clean = Options { rates: Rates::NONE, ..small(Preset::Dirty, 300) };
     let clean = Kept::of(&clean).1.answers.spans;
     for (rate, sign) in
@@ -67,7 +69,7 @@ fn lost_and_repeated_spans_make_other_numbers_of_rows() {
 }
 
 #[test]
-fn shared_ids_are_those_of_the_client() {
+fn unit_shared_ids_are_those_of_the_client() {
     let (rows, counted) = with("shared-id=100000", 300);
     let mut seen: HashMap<(&[u8], &[u8]), u64> = HashMap::new();
     for (_, span) in &rows {
@@ -79,7 +81,7 @@ fn shared_ids_are_those_of_the_client() {
 }
 
 #[test]
-fn a_late_span_comes_behind_those_of_later_requests() {
+fn unit_a_late_span_comes_behind_those_of_later_requests() {
     let (rows, counted) = with("late=20000", 2_000);
     let last = rows.iter().map(|(_, s)| s.start_time_unix_nano).max().unwrap();
     let tail = &rows[rows.len() - counted as usize / 4..];
@@ -87,7 +89,7 @@ fn a_late_span_comes_behind_those_of_later_requests() {
 }
 
 #[test]
-fn cycles_are_of_two() {
+fn unit_cycles_are_of_two() {
     let (rows, counted) = with("cycle=20000", 300);
     let cycles = count(&rows, |(_, span), parent| {
         parent.is_some_and(|(_, parent)| parent.parent_span_id == span.span_id)
@@ -97,7 +99,7 @@ fn cycles_are_of_two() {
 }
 
 #[test]
-fn deep_and_wide_requests_come_when_asked_for() {
+fn unit_deep_and_wide_requests_come_when_asked_for() {
     let (rows, counted) = with("deep-chain=300000", 8);
     assert!(counted > 0 && rows.len() as u64 >= counted * 9_999, "{} {counted}", rows.len());
     let (rows, counted) = with("wide-parent=300000", 4);
@@ -105,7 +107,7 @@ fn deep_and_wide_requests_come_when_asked_for() {
 }
 
 #[test]
-fn rates_are_read_from_text() {
+fn unit_rates_are_read_from_text() {
     let rate = |text: &str| text.parse::<Rate>();
     assert_eq!(rate("late=10"), Ok(Rate { kind: Dirt::Late, per_million: 10 }));
     assert!(rate("late").unwrap_err().contains("late=10000"));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn half_of_the_requests_have_900_spans_and_a_tenth_5000() {
+fn unit_half_of_the_requests_have_900_spans_and_a_tenth_5000() {
     let mut random = Random::new(1, 1);
     let mut sizes: Vec<u64> = (0..20_000).map(|_| size(&mut random)).collect();
     sizes.sort_unstable();

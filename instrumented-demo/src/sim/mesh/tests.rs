@@ -1,4 +1,6 @@
 //! The made-up systems have the shapes that they are named for.
+// A generated request that lacks what it must have should fail the test there.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -32,7 +34,7 @@ fn quantile(mut numbers: Vec<usize>, percent: usize) -> usize {
 }
 
 #[test]
-fn large_systems_have_their_services_and_depths() {
+fn unit_large_systems_have_their_services_and_depths() {
     let cases = [
         (Preset::Alibaba500, 500, 300),
         (Preset::Netflix700, 700, 400),
@@ -61,7 +63,7 @@ fn large_systems_have_their_services_and_depths() {
 }
 
 #[test]
-fn of_ubers_good_requests_nearly_a_third_hold_an_error() {
+fn unit_of_ubers_good_requests_nearly_a_third_hold_an_error() {
     let (rows, summary) = data(Preset::Uber1000, 1_000);
     let root = |row: &Row| row.1.parent_span_id.is_empty();
     let failed = |row: &Row| row.1.status.as_ref().is_some_and(|status| status.code == 2);
@@ -79,7 +81,7 @@ fn of_ubers_good_requests_nearly_a_third_hold_an_error() {
 }
 
 #[test]
-fn fetches_are_wide_and_shallow() {
+fn unit_fetches_are_wide_and_shallow() {
     let shapes = shapes(&data(Preset::MetaFetch, 8).0);
     let (spans, _) = shapes.iter().max().copied().unwrap_or_default();
     assert!(spans > 1_000, "{shapes:?}");
@@ -87,7 +89,7 @@ fn fetches_are_wide_and_shallow() {
 }
 
 #[test]
-fn few_methods_take_most_calls_and_few_calls_most_of_the_time() {
+fn unit_few_methods_take_most_calls_and_few_calls_most_of_the_time() {
     let rows = data(Preset::RpcSkew, 3_000).0;
     let mut methods: HashMap<&str, (u64, u64)> = HashMap::new();
     for (_, span) in rows.iter().filter(|(_, span)| span.kind == 2) {

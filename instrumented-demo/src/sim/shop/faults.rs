@@ -6,6 +6,7 @@ use super::super::failure::{self, FailureId};
 use super::super::schedule::SECOND_NS;
 use super::super::trace::Scene;
 use super::{Customer, Shop};
+use crate::topology::{REPLICAS, SHARDS};
 
 pub(super) const MS: u64 = 1_000_000;
 /// A killed instance is back after this time, and is killed again after the longer one.
@@ -177,14 +178,14 @@ impl Shop {
     /// S16: the wait for the writer of a shard.
     pub(super) fn shard_ns(&self, scene: &mut Scene<'_>, shard: usize) -> u64 {
         let is_hot = self.acts(16, scene.now_ns)
-            && self.play.as_ref().is_some_and(|play| play.target(super::topology::SHARDS) == shard);
+            && self.play.as_ref().is_some_and(|play| play.target(SHARDS) == shard);
         if is_hot { scene.random.around(90 * MS) } else { 0 }
     }
 
     /// S15: the reader waits for a replica that lags, and then asks the primary.
     pub(super) fn lag_of_replica_ns(&self, scene: &mut Scene<'_>, replica: usize) -> u64 {
         let lags = self.acts(15, scene.now_ns)
-            && self.is_target(replica, super::topology::REPLICAS)
+            && self.is_target(replica, REPLICAS)
             && scene.random.chance(400_000);
         if lags { scene.random.around(50 * MS) } else { 0 }
     }

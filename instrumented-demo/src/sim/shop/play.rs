@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::super::random::Random;
-use super::topology::{REPLICAS, SHARDS};
 use crate::scenarios::{CulpritKind, Scenario};
+use crate::topology::{REPLICAS, SHARDS};
 use crate::truth::Record;
 
 /// A scenario at a time, with the target drawn for it.
@@ -52,11 +52,11 @@ impl Play {
             7 => record.aimed_at(CulpritKind::Instance, &instance("pricing-service", 3)),
             10 => record.aimed_at(CulpritKind::Instance, &instance("inventory-service", 2)),
             15 => {
-                let replica = format!("sqlite:users-replica-{}", self.target(REPLICAS) + 1);
+                let replica = format!("sqlite:users@replica-{}", self.target(REPLICAS) + 1);
                 record.aimed_at(CulpritKind::Db, &replica)
             }
             16 => record
-                .aimed_at(CulpritKind::Db, &format!("sqlite:orders-{}", self.target(SHARDS)))
+                .aimed_at(CulpritKind::Db, &format!("sqlite:orders@shard-{}", self.target(SHARDS)))
                 .aimed_at(
                     CulpritKind::Attribute,
                     &format!("customer.id=c-{}", self.hot_customer()),

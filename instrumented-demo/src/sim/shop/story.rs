@@ -4,8 +4,8 @@ use super::super::catalog::Call;
 use super::super::failure::{self, FAILURES, FailureId};
 use super::super::trace::{Content, Open, Scene};
 use super::faults::MS;
-use super::topology::{REPLICAS, SHARDS};
 use super::{Customer, Shop};
+use crate::topology::{REPLICAS, SHARDS};
 
 /// With what a server fails because of a call.
 fn above(failure: FailureId) -> FailureId {
@@ -14,6 +14,13 @@ fn above(failure: FailureId) -> FailureId {
 
 /// What a client span says beside its operation.
 type Note = Option<(&'static str, Content)>;
+
+/// The producers of an order's messages.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    placed: u32,
+    notification: u32,
+}
 
 impl Shop {
     pub(super) fn post_order(&self, scene: &mut Scene<'_>, customer: Customer) {
@@ -32,8 +39,8 @@ impl Shop {
             })
         });
         scene.close(root, failure);
-        if let Some(producer) = placed {
-            self.consume(scene, producer, customer);
+        if let Some(sent) = placed {
+            self.consume(scene, sent, customer);
         }
     }
 
@@ -74,6 +81,7 @@ impl Shop {
         let failure =
             self.call(scene, self.ops.gateway_inventory, gateway, None, |scene, inventory| {
                 self.works(scene, inventory, 400_000);
+                self.look_up(scene, self.ops.inventory_lookup, inventory);
                 let call = self.ops.inventory_cache;
                 if !self.cached(scene, call, inventory) {
                     let median_ns = 4 * MS;
@@ -109,6 +117,7 @@ impl Shop {
         scene.value("client.region", Content::Text(customer.region));
         scene.value("app.version", Content::Text(customer.app));
         self.works(scene, gateway, 500_000);
+        self.look_up(scene, self.ops.gateway_lookup, gateway);
         (root, gateway)
     }
 
@@ -172,14 +181,14 @@ impl Shop {
         if self.acts(22, scene.now_ns) { failure::UNAUTHORIZED } else { failure::NONE }
     }
 
-    /// Places an order: prices, tax and shipping, the charge, and the event. Returns the failure and
-    /// the place of the producer.
+    /// Places an order: prices, tax and shipping, the charge, and the messages. Returns the failure and
+    /// what was sent.
     fn place(
         &self,
         scene: &mut Scene<'_>,
         order: u32,
         customer: Customer,
-    ) -> (FailureId, Option<u32>) {
+    ) -> (FailureId, Option<Sent>) {
         let server = scene.place();
         self.works(scene, order, MS);
         // Whether this very order was placed before.
@@ -206,19 +215,16 @@ impl Shop {
         }
         let event = self.ops.insert_event[shard(customer)];
         self.query(scene, event, order, 3 * MS);
-        let producer = self.publish(scene, order, customer);
+        let (publish, ops) = (self.ops.order_publish, &self.ops);
+        let placed = self.publish(scene, ops.send_order, publish, order, customer);
+        let notification = self.publish(scene, ops.send_notification, publish, order, customer);
         self.works(scene, order, 400_000);
-        (failure::NONE, Some(producer))
+        (failure::NONE, Some(Sent { placed, notification }))
     }
 
     /// Price, tax and shipping side by side, or one after the other.
     fn offers(&self, scene: &mut Scene<'_>, order: u32, customer: Customer) -> FailureId {
-        if scene.random.chance(10_000) || self.acts(12, scene.now_ns) {
-            self.call(scene, self.ops.order_lookup, order, None, |scene, registry| {
-                self.works(scene, registry, 300_000);
-                failure::NONE
-            });
-        }
+        self.look_up(scene, self.ops.order_lookup, order);
         let is_serial = self.acts(24, scene.now_ns);
         let mut failures = [failure::NONE; 3];
         let mut offer = |scene: &mut Scene<'_>, nth: usize| {
@@ -267,6 +273,7 @@ impl Shop {
 
     fn prices(&self, scene: &mut Scene<'_>, pricing: u32, customer: Customer) -> FailureId {
         self.works(scene, pricing, 600_000);
+        self.look_up(scene, self.ops.pricing_lookup, pricing);
         let items = 3 + customer.subject % 10;
         if self.acts(18, scene.now_ns) {
             for _ in 0..items + 5 {
@@ -377,14 +384,34 @@ impl Shop {
         failure::NONE
     }
 
-    /// Hands the event to the bus; returns the place of the producer.
-    fn publish(&self, scene: &mut Scene<'_>, order: u32, customer: Customer) -> u32 {
-        let send = scene.open(self.ops.send, order);
+    /// Asks the registry where somebody runs; most of the time that is known already.
+    fn look_up(&self, scene: &mut Scene<'_>, call: Call, from: u32) {
+        let is_asked = scene.random.chance(10_000)
+            || (call.client == self.ops.order_lookup.client && self.acts(12, scene.now_ns));
+        if is_asked {
+            self.call(scene, call, from, None, |scene, registry| {
+                self.works(scene, registry, 300_000);
+                failure::NONE
+            });
+        }
+    }
+
+    /// Hands a message to the bus; returns the place of the producer.
+    fn publish(
+        &self,
+        scene: &mut Scene<'_>,
+        op: u32,
+        call: Call,
+        from: u32,
+        customer: Customer,
+    ) -> u32 {
+        let send = scene.open(op, from);
         scene.value("messaging.message.id", Content::Numbered("m-", customer.subject));
         let producer = scene.place();
         scene.work(50_000);
-        self.call(scene, self.ops.order_publish, order, None, |scene, bus| {
-            self.works(scene, bus, 900_000);
+        self.call(scene, call, from, None, |scene, bus| {
+            self.works(scene, bus, 300_000);
+            self.query(scene, self.ops.insert_message, bus, 600_000);
             failure::NONE
         });
         scene.work(20_000);
@@ -392,68 +419,81 @@ impl Shop {
         producer
     }
 
-    /// Three groups handle the event, each in a trace of its own.
-    fn consume(&self, scene: &mut Scene<'_>, producer: u32, customer: Customer) {
-        let sent_ns = scene.trace.spans[producer as usize].end_ns;
-        scene.now_ns = sent_ns;
+    /// The groups handle their messages, each in a trace of its own.
+    fn consume(&self, scene: &mut Scene<'_>, sent: Sent, customer: Customer) {
+        self.reserve(scene, sent.placed, customer);
+        let lag_ns = scene.random.around(4 * MS);
+        let query = scene.pick(self.services.query);
+        let project = self.receive(scene, self.ops.project, query, lag_ns, sent.placed);
+        self.sign(scene, customer);
+        self.works(scene, query, 500_000);
+        self.query(scene, self.ops.insert_view, query, 3 * MS);
+        scene.close(project, failure::NONE);
+        self.notify(scene, sent.notification, customer);
+    }
+
+    /// Inventory reserves the items, and order hears of it.
+    fn reserve(&self, scene: &mut Scene<'_>, placed: u32, customer: Customer) {
+        scene.now_ns = scene.trace.spans[placed as usize].end_ns;
         let (lag_ns, work_ns) = self.reserving(scene);
         let inventory = scene.pick(self.services.inventory);
-        let reserve = self.receive(scene, self.ops.reserve, inventory, sent_ns + lag_ns, producer);
+        let reserve = self.receive(scene, self.ops.reserve, inventory, lag_ns, placed);
         self.sign(scene, customer);
         scene.work(work_ns);
         let (wait_ns, failure) = self.lock_ns(scene);
         let ns = scene.random.around(4 * MS) + wait_ns;
         let failure = self.statement(scene, self.ops.update_stock, inventory, ns, failure);
-        self.works(scene, inventory, 500_000);
-        scene.close(reserve, above(failure));
+        if failure != failure::NONE {
+            self.works(scene, inventory, 500_000);
+            scene.close(reserve, above(failure));
+            return;
+        }
+        let (send, publish) = (self.ops.send_stock, self.ops.inventory_publish);
+        let reserved = self.publish(scene, send, publish, inventory, customer);
+        self.works(scene, inventory, 300_000);
+        scene.close(reserve, failure::NONE);
 
         let lag_ns = scene.random.around(4 * MS);
-        let query = scene.pick(self.services.query);
-        let project = self.receive(scene, self.ops.project, query, sent_ns + lag_ns, producer);
+        let order = scene.pick(self.services.order);
+        let settle = self.receive(scene, self.ops.settle, order, lag_ns, reserved);
         self.sign(scene, customer);
-        self.works(scene, query, 500_000);
-        self.query(scene, self.ops.insert_view, query, 3 * MS);
-        scene.close(project, failure::NONE);
-
-        self.notify(scene, producer, sent_ns, customer);
+        self.works(scene, order, 400_000);
+        self.query(scene, self.ops.update_order[shard(customer)], order, 2 * MS);
+        scene.close(settle, failure::NONE);
     }
 
-    fn notify(&self, scene: &mut Scene<'_>, producer: u32, sent_ns: u64, customer: Customer) {
-        scene.now_ns = sent_ns;
-        let redeliveries = self.redeliveries(sent_ns, customer);
-        let (lag_ns, strain, instance) = self.notifying(scene);
-        let mut at_ns = sent_ns + lag_ns;
+    fn notify(&self, scene: &mut Scene<'_>, producer: u32, customer: Customer) {
+        scene.now_ns = scene.trace.spans[producer as usize].end_ns;
+        let redeliveries = self.redeliveries(scene.now_ns, customer);
+        let (mut lag_ns, strain, instance) = self.notifying(scene);
         for delivery in 0..=redeliveries {
-            let notify = self.receive(scene, self.ops.notify, instance, at_ns, producer);
+            let notify = self.receive(scene, self.ops.notify, instance, lag_ns, producer);
             self.sign(scene, customer);
             if delivery > 0 {
                 let count = Content::Int(i64::try_from(delivery).unwrap_or(i64::MAX));
                 scene.value("messaging.redelivery_count", count);
             }
-            self.works(scene, instance, strain * MS);
-            let failure = if redeliveries > 0 {
-                failure::UNREADABLE
-            } else {
-                let mail = scene.open(self.ops.send_mail, instance);
-                self.works(scene, instance, strain * 8 * MS);
-                scene.close(mail, failure::NONE);
-                failure::NONE
-            };
+            self.works(scene, instance, strain * 2 * MS);
+            if redeliveries == 0 {
+                let ns = scene.random.around(strain * 8 * MS);
+                self.statement(scene, self.ops.smtp, instance, ns, failure::NONE);
+            }
+            let failure = if redeliveries > 0 { failure::UNREADABLE } else { failure::NONE };
             scene.close(notify, failure);
-            at_ns = scene.now_ns + 990 * MS;
+            lag_ns += 1_000 * MS;
         }
     }
 
-    /// The consumer's span, in a trace of its own that points to the producer.
+    /// The consumer's span, some time after the producer's and in a trace of its own that points to it.
     fn receive(
         &self,
         scene: &mut Scene<'_>,
         op: u32,
         instance: u32,
-        at_ns: u64,
+        lag_ns: u64,
         producer: u32,
     ) -> Open {
-        scene.now_ns = at_ns;
+        scene.now_ns = scene.trace.spans[producer as usize].end_ns + lag_ns;
         let open = scene.begin(op, instance);
         scene.link_to(producer);
         open

@@ -1,11 +1,8 @@
-//! What the shop consists of: the demo's services, databases and topics.
+//! What the shop consists of: the demo's services, databases and topics, as the generator has them.
 
 use super::super::catalog::{Call, Catalog, NOTHING, Resource, Route, Statement};
+use crate::topology::{REPLICAS, Role, SHARDS};
 
-/// Shards of the order database.
-pub(super) const SHARDS: usize = 4;
-/// Replicas of the user database.
-pub(super) const REPLICAS: usize = 2;
 /// The version that one instance of order-service gets.
 pub(super) const NEXT_VERSION: &str = "1.4.1";
 
@@ -58,11 +55,17 @@ pub(super) struct Ops {
     pub(super) order_shipping: Call,
     pub(super) order_charge: Call,
     pub(super) order_publish: Call,
+    pub(super) inventory_publish: Call,
+    /// Look-ups in the registry.
+    pub(super) gateway_lookup: Call,
     pub(super) order_lookup: Call,
+    pub(super) inventory_lookup: Call,
+    pub(super) pricing_lookup: Call,
     pub(super) order_cache: Call,
     pub(super) pricing_cache: Call,
     pub(super) inventory_cache: Call,
     pub(super) psp: u32,
+    pub(super) smtp: u32,
     // Statements.
     pub(super) select_user: [u32; REPLICAS],
     pub(super) select_user_primary: u32,
@@ -70,6 +73,7 @@ pub(super) struct Ops {
     pub(super) insert_order: [u32; SHARDS],
     pub(super) select_order: [u32; SHARDS],
     pub(super) insert_event: [u32; SHARDS],
+    pub(super) update_order: [u32; SHARDS],
     pub(super) select_foreign_user: u32,
     pub(super) select_prices: u32,
     pub(super) select_price: u32,
@@ -79,52 +83,57 @@ pub(super) struct Ops {
     pub(super) update_stock: u32,
     pub(super) insert_view: u32,
     pub(super) select_views: u32,
+    pub(super) insert_message: u32,
     // Work inside.
     pub(super) acquire: u32,
     pub(super) discounts: u32,
     pub(super) carriers: [u32; 3],
-    pub(super) send_mail: u32,
     // Messages.
-    pub(super) send: u32,
+    pub(super) send_order: u32,
+    pub(super) send_stock: u32,
+    pub(super) send_notification: u32,
     pub(super) reserve: u32,
     pub(super) project: u32,
+    pub(super) settle: u32,
     pub(super) notify: u32,
 }
 
-/// Name, port, instances, version, team, domain.
-type Facts = (&'static str, u16, u8, &'static str, &'static str, &'static str);
-
-const FACTS: [Facts; 12] = [
-    ("gateway", 8080, 1, "3.2.0", "edge", "platform"),
-    ("user-service", 3000, 2, "2.7.1", "accounts", "customers"),
-    ("order-service", 3001, 3, "1.4.0", "checkout", "orders"),
-    ("inventory-service", 3002, 2, "1.9.4", "warehouse", "fulfilment"),
-    ("payment-service", 3003, 2, "4.1.0", "checkout", "orders"),
-    ("pricing-service", 3004, 3, "1.6.0", "catalogue", "orders"),
-    ("shipping-service", 3005, 1, "0.8.2", "warehouse", "fulfilment"),
-    ("order-query", 3006, 1, "1.1.0", "checkout", "orders"),
-    ("notification-service", 3007, 1, "2.0.3", "accounts", "customers"),
-    ("event-bus", 3100, 1, "0.5.0", "platform", "platform"),
-    ("cache", 3101, 1, "1.0.1", "platform", "platform"),
-    ("registry", 3102, 1, "1.0.0", "platform", "platform"),
+/// The roles that send telemetry, in the order of the catalog.
+const ROLES: [Role; 12] = [
+    Role::Gateway,
+    Role::User,
+    Role::Order,
+    Role::Inventory,
+    Role::Payment,
+    Role::Pricing,
+    Role::Shipping,
+    Role::OrderQuery,
+    Role::Notification,
+    Role::EventBus,
+    Role::Cache,
+    Role::Registry,
 ];
+
+const LOOK_UP: Route = route("GET", "/services/{name}");
 
 const fn route(method: &'static str, route: &'static str) -> Route {
     Route { method, route }
 }
 
+/// A statement to the database of a namespace, or to the part of it that is after an `@`.
 fn statement<'a>(
-    namespace: &'a str,
+    database: &'a str,
     operation: &'a str,
     table: &'a str,
     text: &'a str,
 ) -> Statement<'a> {
-    Statement { namespace, operation, table, text }
+    let (namespace, address) = database.split_once('@').unwrap_or((database, ""));
+    Statement { namespace, address, operation, table, text }
 }
 
 pub(super) fn build() -> (Catalog, Services, Spares, Ops) {
     let mut catalog = Catalog::new();
-    let places = FACTS.map(|facts| add_service(&mut catalog, facts));
+    let places = ROLES.map(|role| add_service(&mut catalog, role));
     let [gateway, user, order, inventory, payment, pricing, shipping, query, ..] = places;
     let [.., notification, bus, cache, registry] = places;
     let services = Services {
@@ -146,17 +155,23 @@ pub(super) fn build() -> (Catalog, Services, Spares, Ops) {
     (catalog, services, spares, ops)
 }
 
-fn resource(facts: Facts, host: u8) -> Resource<'static> {
-    let (_, _, _, version, team, domain) = facts;
-    Resource { namespace: "shop", version, host: host % 3, team, domain }
+fn resource(role: Role, host: u8) -> Resource<'static> {
+    let facts = role.facts();
+    Resource {
+        namespace: "shop",
+        version: facts.version,
+        host: host % 3,
+        team: facts.team,
+        domain: facts.domain,
+    }
 }
 
-fn add_service(catalog: &mut Catalog, facts: Facts) -> u32 {
-    let (name, port, instances, ..) = facts;
-    let service = catalog.service(name, port);
-    for number in 1..=instances {
+fn add_service(catalog: &mut Catalog, role: Role) -> u32 {
+    let facts = role.facts();
+    let service = catalog.service(facts.name, facts.port);
+    for number in 1..=facts.instances {
         let host = catalog.instances.len() as u8;
-        catalog.instance(service, format!("{name}-{number}"), &resource(facts, host));
+        catalog.instance(service, format!("{}-{number}", facts.name), &resource(role, host));
     }
     service
 }
@@ -166,7 +181,7 @@ fn add_spares(catalog: &mut Catalog, services: &Services) -> Spares {
         let running = catalog.services[service as usize].instances.clone();
         let of = |place: u32| {
             let of = &catalog.instances[place as usize];
-            let mut resource = resource(FACTS[service as usize], of.host);
+            let mut resource = resource(ROLES[service as usize], of.host);
             resource.version = version.unwrap_or(resource.version);
             let (id, resource) = (of.id.clone(), resource);
             catalog.spare_instance(service, id, &resource)
@@ -184,6 +199,8 @@ fn add_ops(catalog: &mut Catalog, services: &Services) -> Ops {
     let Services { gateway, user, order, inventory, payment, pricing, .. } = *services;
     let Services { shipping, query, notification, bus, cache, registry, .. } = *services;
     let c = catalog;
+    let psp_address = (Role::Psp.name(), Role::Psp.facts().port);
+    let tax_address = (Role::LegacyTax.name(), Role::LegacyTax.facts().port);
     let order_quote = c.rpc_call(order, pricing, "grpc", "shop.Pricing/Quote");
     Ops {
         post_order: c.http_server(gateway, route("POST", "/api/orders")),
@@ -198,33 +215,50 @@ fn add_ops(catalog: &mut Catalog, services: &Services) -> Ops {
         gateway_inventory: c.http_call(gateway, inventory, route("GET", "/inventory/{sku}")),
         hasty_quote: c.rpc_client(order, pricing, "grpc", "shop.Pricing/Quote", 200),
         order_quote,
-        order_tax: tax(c, order, user),
+        order_tax: tax(c, order, user, tax_address),
         order_shipping: c.http_call(order, shipping, route("POST", "/quotes")),
         order_charge: c.rpc_call(order, payment, "grpc", "shop.Payment/Charge"),
         order_publish: c.rpc_call(order, bus, "grpc", "shop.Bus/Publish"),
-        order_lookup: c.http_call(order, registry, route("GET", "/services/{name}")),
+        inventory_publish: c.rpc_call(inventory, bus, "grpc", "shop.Bus/Publish"),
+        gateway_lookup: c.http_call(gateway, registry, LOOK_UP),
+        order_lookup: c.http_call(order, registry, LOOK_UP),
+        inventory_lookup: c.http_call(inventory, registry, LOOK_UP),
+        pricing_lookup: c.http_call(pricing, registry, LOOK_UP),
         order_cache: c.rpc_call(order, cache, "cache", "cache.Cache/Get"),
         pricing_cache: c.rpc_call(pricing, cache, "cache", "cache.Cache/Get"),
         inventory_cache: c.rpc_call(inventory, cache, "cache", "cache.Cache/Get"),
-        psp: c.http_client(payment, NOTHING, ("psp", 3900), route("POST", "/v1/charges"), 4_000),
-        select_user: ["users-replica-1", "users-replica-2"].map(|replica| {
+        psp: c.http_client(payment, NOTHING, psp_address, route("POST", "/v1/charges"), 4_000),
+        smtp: c.external(notification, (Role::Smtp.name(), Role::Smtp.facts().port), "send mail"),
+        select_user: std::array::from_fn(|replica| {
+            let database = format!("users@replica-{}", replica + 1);
             let text = "SELECT * FROM users WHERE id = ?";
-            c.database(user, statement(replica, "SELECT", "users", text))
+            c.database(user, statement(&database, "SELECT", "users", text))
         }),
         select_user_primary: c.database(
             user,
-            statement("users", "SELECT", "users", "SELECT * FROM users WHERE id = ?"),
+            statement("users@primary", "SELECT", "users", "SELECT * FROM users WHERE id = ?"),
         ),
         select_region: c.database(
             user,
-            statement("users", "SELECT", "regions", "SELECT region FROM regions WHERE id = ?"),
+            statement(
+                "users@primary",
+                "SELECT",
+                "regions",
+                "SELECT region FROM regions WHERE id = ?",
+            ),
         ),
         insert_order: shards(c, order, "INSERT", "orders", "INSERT INTO orders VALUES (?, ?, ?)"),
         select_order: shards(c, order, "SELECT", "orders", "SELECT * FROM orders WHERE id = ?"),
         insert_event: shards(c, order, "INSERT", "events", "INSERT INTO events VALUES (?, ?, ?)"),
+        update_order: shards(c, order, "UPDATE", "orders", "UPDATE orders SET status = ?"),
         select_foreign_user: c.database(
             order,
-            statement("users", "SELECT", "users", "SELECT name, address FROM users WHERE id = ?"),
+            statement(
+                "users@primary",
+                "SELECT",
+                "users",
+                "SELECT name, address FROM users WHERE id = ?",
+            ),
         ),
         select_prices: c.database(
             pricing,
@@ -252,28 +286,33 @@ fn add_ops(catalog: &mut Catalog, services: &Services) -> Ops {
         ),
         insert_view: c.database(
             query,
-            statement("order-views", "INSERT", "views", "INSERT INTO views VALUES (?, ?, ?)"),
+            statement("order-view", "INSERT", "views", "INSERT INTO views VALUES (?, ?, ?)"),
         ),
         select_views: c.database(
             query,
-            statement("order-views", "SELECT", "views", "SELECT * FROM views WHERE customer = ?"),
+            statement("order-view", "SELECT", "views", "SELECT * FROM views WHERE customer = ?"),
+        ),
+        insert_message: c.database(
+            bus,
+            statement("event-log", "INSERT", "messages", "INSERT INTO messages VALUES (?, ?, ?)"),
         ),
         acquire: c.internal(order, "db.pool.acquire"),
         discounts: c.internal(pricing, "apply discounts"),
         carriers: ["ask carrier north", "ask carrier south", "ask carrier air"]
             .map(|name| c.internal(shipping, name)),
-        send_mail: c.internal(notification, "send mail"),
-        send: c.producer(order, "orders"),
+        send_order: c.producer(order, "orders"),
+        send_stock: c.producer(inventory, "stock"),
+        send_notification: c.producer(order, "notifications"),
         reserve: c.consumer(inventory, "orders"),
         project: c.consumer(query, "orders"),
-        notify: c.consumer(notification, "orders"),
+        settle: c.consumer(order, "stock"),
+        notify: c.consumer(notification, "notifications"),
     }
 }
 
 /// The call of a service that sends nothing, but passes the context on to another one.
-fn tax(catalog: &mut Catalog, order: u32, user: u32) -> Call {
-    let client =
-        catalog.http_client(order, user, ("legacy-tax", 3901), route("GET", "/tax/{id}"), 2_000);
+fn tax(catalog: &mut Catalog, order: u32, user: u32, address: (&str, u16)) -> Call {
+    let client = catalog.http_client(order, user, address, route("GET", "/tax/{id}"), 2_000);
     let server = catalog.http_server(user, route("GET", "/users/{id}/region"));
     Call { client, server, callee: user }
 }
@@ -286,7 +325,7 @@ fn shards(
     text: &str,
 ) -> [u32; SHARDS] {
     std::array::from_fn(|shard| {
-        let namespace = format!("orders-{shard}");
-        catalog.database(order, statement(&namespace, operation, table, text))
+        let database = format!("orders@shard-{shard}");
+        catalog.database(order, statement(&database, operation, table, text))
     })
 }

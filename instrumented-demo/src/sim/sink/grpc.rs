@@ -16,6 +16,9 @@ use tonic::{Code, Request, Status};
 
 use super::{Requests, Signal, Sink};
 
+#[cfg(test)]
+mod tests;
+
 /// Requests on their way at the same time.
 const IN_FLIGHT_MAX: usize = 8;
 /// Tries of one request before the run ends.

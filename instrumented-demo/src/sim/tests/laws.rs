@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 
 use super::*;
+use crate::topology;
 
 /// Few enough requests of each system for a test.
 fn options(preset: Preset) -> Options {
@@ -18,7 +19,7 @@ fn options(preset: Preset) -> Options {
 }
 
 #[test]
-fn every_span_is_counted_and_hangs_where_it_should() {
+fn unit_every_span_is_counted_and_hangs_where_it_should() {
     for preset in Preset::value_variants() {
         let (kept, summary) = Kept::of(&options(*preset));
         if !summary.answers.exact {
@@ -49,7 +50,7 @@ fn every_span_is_counted_and_hangs_where_it_should() {
 }
 
 #[test]
-fn the_path_times_add_up_to_the_roots() {
+fn unit_the_path_times_add_up_to_the_roots() {
     for preset in Preset::value_variants() {
         let answers = Kept::of(&options(*preset)).1.answers;
         let roots: u64 = answers.roots.iter().map(|root| root.duration_ns).sum();
@@ -60,7 +61,7 @@ fn the_path_times_add_up_to_the_roots() {
 }
 
 #[test]
-fn edges_are_the_spans_that_call() {
+fn unit_edges_are_the_spans_that_call() {
     for preset in Preset::value_variants() {
         let (kept, summary) = Kept::of(&options(*preset));
         if !summary.answers.exact {
@@ -91,7 +92,7 @@ fn edges_are_the_spans_that_call() {
 
 /// Self time found in the spans themselves, by a sweep over their children.
 #[test]
-fn self_times_are_those_of_the_spans() {
+fn unit_self_times_are_those_of_the_spans() {
     for preset in Preset::value_variants() {
         let (kept, summary) = Kept::of(&options(*preset));
         if !summary.answers.exact {
@@ -124,7 +125,7 @@ fn self_times_are_those_of_the_spans() {
 }
 
 #[test]
-fn requests_are_as_an_sdk_sends_them() {
+fn unit_requests_are_as_an_sdk_sends_them() {
     for preset in Preset::value_variants() {
         let (kept, _) = Kept::of(&options(*preset));
         for request in kept.traces() {
@@ -136,7 +137,7 @@ fn requests_are_as_an_sdk_sends_them() {
 }
 
 #[test]
-fn logs_belong_to_spans_and_every_request_has_one() {
+fn unit_logs_belong_to_spans_and_every_request_has_one() {
     let (kept, summary) = Kept::of(&options(Preset::Shop));
     let spans: BTreeSet<(Vec<u8>, Vec<u8>)> =
         kept.spans().into_iter().map(|(_, span)| (span.trace_id, span.span_id)).collect();
@@ -154,7 +155,7 @@ fn logs_belong_to_spans_and_every_request_has_one() {
 }
 
 #[test]
-fn exemplars_are_spans_that_fall_into_their_bucket() {
+fn unit_exemplars_are_spans_that_fall_into_their_bucket() {
     let (kept, summary) = Kept::of(&options(Preset::Shop));
     let durations: HashMap<(Vec<u8>, Vec<u8>), u64> = kept
         .spans()
@@ -186,7 +187,7 @@ fn exemplars_are_spans_that_fall_into_their_bucket() {
 }
 
 #[test]
-fn a_day_has_exactly_its_requests() {
+fn unit_a_day_has_exactly_its_requests() {
     let day = Options { minutes: None, ..small(Preset::Day1e9, 2_400) };
     let (kept, summary) = Kept::of(&Options { signals: vec![Signal::Traces], ..day.clone() });
     let entries: u64 =
@@ -204,4 +205,14 @@ fn a_day_has_exactly_its_requests() {
         spans.iter().filter(is_root).count()
     };
     assert!(hour(12) > 3 * hour(3), "{} {}", hour(12), hour(3));
+}
+
+#[test]
+fn unit_the_shop_is_the_demo() {
+    let answers = Kept::of(&small(Preset::Shop, 3_000)).1.answers;
+    let edges = answers.edges.into_iter().filter(|edge| edge.source_kind != "user");
+    let found: BTreeSet<(String, String)> = edges.map(|edge| (edge.source, edge.target)).collect();
+    let expected = topology::expected_edges(topology::Shop::All);
+    let expected = expected.into_iter().map(|edge| (edge.caller, edge.callee)).collect();
+    assert_eq!(found, expected);
 }

@@ -14,7 +14,7 @@ fn hash(options: &Options) -> String {
 }
 
 #[test]
-fn threads_change_nothing() {
+fn unit_threads_change_nothing() {
     for preset in Preset::value_variants() {
         // Several blocks of each.
         let requests = match preset {
@@ -33,13 +33,13 @@ fn threads_change_nothing() {
 }
 
 #[test]
-fn another_seed_makes_other_bytes() {
+fn unit_another_seed_makes_other_bytes() {
     let options = small(Preset::Shop, 50);
     assert_ne!(hash(&options), hash(&Options { seed: 2, ..options.clone() }));
 }
 
 #[test]
-fn a_fault_changes_nothing_before_it() {
+fn unit_a_fault_changes_nothing_before_it() {
     let ordinary = Kept::of(&small(Preset::Shop, 600)).0.spans();
     let slow = Scenario::by_id(2);
     let faulty = Kept::of(&Options { scenario: slow, ..small(Preset::Shop, 600) }).0.spans();
