@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const START_TIME: Duration = Duration::from_secs(60);
 const STOP_TIME: Duration = Duration::from_secs(20);
 /// How long one that died by itself stays away.
 const RECOVERY_TIME: Duration = Duration::from_secs(10);
+/// How long the reason of a failed start is waited for.
+const REASON_TIME: Duration = Duration::from_secs(2);
 
 /// The instances, and what they share.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(super) struct Fleet {
     mesh: Arc<Mesh>,
     /// Told whenever an instance has ended.
     ended: Notify,
+    /// From now on nobody is brought back.
+    is_stopping: AtomicBool,
 }
 
 /// The place of an instance.
@@ -89,6 +94,7 @@ impl Fleet {
             redirects: Redirects::default(),
             mesh: Arc::new(Mesh::new(options.seed)),
             ended: Notify::new(),
+            is_stopping: AtomicBool::new(false),
         })
     }
 
@@ -144,7 +150,8 @@ impl Fleet {
             let all = async {
                 for (at, ready) in waiting {
                     if ready.await.is_err() {
-                        bail!("{} did not start: {}", self.specs[at].id, self.reasons(at));
+                        let reasons = self.reasons(at).await;
+                        bail!("{} did not start: {reasons}", self.specs[at].id);
                     }
                 }
                 Ok(())
@@ -154,9 +161,24 @@ impl Fleet {
         Ok(())
     }
 
-    fn reasons(&self, at: usize) -> String {
+    /// Why an instance that was about to start has ended; it says so a moment later.
+    async fn reasons(&self, at: usize) -> String {
+        let _ = tokio::time::timeout(REASON_TIME, self.until_gone(&[at])).await;
         let slots = self.slots();
         slots.get(&at).map(|slot| slot.losses.join("; ")).unwrap_or_default()
+    }
+
+    /// Waits until none of these runs.
+    async fn until_gone(&self, places: &[usize]) {
+        loop {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if places.iter().all(|at| self.is_gone(*at)) {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// Starts an instance; what is returned is told when it serves.
@@ -216,8 +238,8 @@ impl Fleet {
     }
 
     fn bring_back(self: &Arc<Fleet>, at: usize) {
-        let is_gone = matches!(self.slots().get(&at), Some(Slot { state: State::Gone, .. }));
-        if is_gone
+        if self.is_gone(at)
+            && !self.is_stopping.load(Ordering::Acquire)
             && let Err(error) = self.launch(at)
             && let Some(slot) = self.slots().get_mut(&at)
         {
@@ -239,24 +261,14 @@ impl Fleet {
 
     /// Stops all, role by role from the last started to the first; returns what was lost.
     pub(super) async fn stop(&self) -> Vec<String> {
+        self.is_stopping.store(true, Ordering::Release);
         for role in Role::ALL.into_iter().rev() {
             let of_role = |at: &usize| self.specs[*at].role == role;
             let places: Vec<usize> = (0..self.specs.len()).filter(of_role).collect();
             for &at in &places {
                 self.end(at, End::Stop, None);
             }
-            let all = async {
-                loop {
-                    let ended = self.ended.notified();
-                    tokio::pin!(ended);
-                    ended.as_mut().enable();
-                    if places.iter().all(|at| self.is_gone(*at)) {
-                        return;
-                    }
-                    ended.await;
-                }
-            };
-            if tokio::time::timeout(STOP_TIME, all).await.is_err() {
+            if tokio::time::timeout(STOP_TIME, self.until_gone(&places)).await.is_err() {
                 self.slots().values_mut().for_each(|slot| {
                     if matches!(slot.state, State::Ending { .. }) {
                         slot.losses.push(format!("a {role} did not stop in time"));

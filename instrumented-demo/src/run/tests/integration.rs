@@ -218,3 +218,12 @@ async fn an_expired_token_opens_no_door() {
     assert_eq!((placed.status, &placed.body["error"]), (401, &json!("401")));
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_cannot_be_used_is_named() {
+    let endpoint = Some("https://far.example:4317".to_owned());
+    let telemetry = Settings { endpoint, ..Settings::default() };
+    let options = Options { shop: Shop::Five, ports: Ports::Free, telemetry, ..Options::default() };
+    let error = format!("{:#}", run::start(options).await.unwrap_err());
+    assert!(error.contains("did not start") && error.contains("plain http"), "{error}");
+}

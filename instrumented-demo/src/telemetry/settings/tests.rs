@@ -18,7 +18,8 @@ fn unit_the_endpoint_comes_from_the_nearest_place() {
     let given = Settings { endpoint: Some("127.0.0.1:9".to_owned()), ..Settings::default() };
     let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4317/");
     let logs = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://logs:4317");
-    let cases: [(&Settings, Signal, &[(&str, &str)], &str); 5] = [
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&Settings, Signal, Pairs<'_>, &str); 5] = [
         (&none, Signal::Traces, &[], "http://127.0.0.1:4317"),
         (&none, Signal::Traces, &[all], "http://all:4317"),
         (&none, Signal::Logs, &[all, logs], "http://logs:4317"),
