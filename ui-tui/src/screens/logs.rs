@@ -502,7 +502,7 @@ impl Screen for Logs {
     }
 
     fn grid(&self, look: &Look<'_>) -> Option<Grid> {
-        const COLUMNS: [&str; 6] = ["time", "severity", "service", "body", "trace_id", "span_id"];
+        const COLUMNS: [&str; 6] = ["time", "severity", "service", "body", "trace", "span"];
         let answer = look.get::<LogsAnswer>(LINES)?;
         let row = |line: &LogLine| {
             let log = &line.log;
