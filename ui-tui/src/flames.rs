@@ -102,7 +102,7 @@ impl Flames {
                 if parent == NO_ROW { 0 } else { usize::from(level_of[parent as usize]) + 1 };
             let (start, end) = (s.start_ns[row], s.end_ns(row));
             // Bounded, so that thousands of parallel spans cost no square of time.
-            const LANES_MAX: usize = 256;
+            const LANES_MAX: usize = 64;
             let lanes = least..least + LANES_MAX;
             let free = |level: &usize| busy_until.get(*level).is_none_or(|until| *until <= start);
             let level =

@@ -318,9 +318,6 @@ fn draw_store(pen: &mut Pen<'_>, look: &Look<'_>) {
 /// The store in lines: log, memory, files, refusals, gaps.
 fn store_lines(answer: &IngestAnswer, look: &Look<'_>) -> Vec<Vec<Piece>> {
     let store = &answer.store;
-    let line = |name: &str, text: String, role: Role| {
-        vec![piece(format!("{name:<11}"), Role::Dim), piece(text, role)]
-    };
     let sync = store
         .sync_mean_ms
         .map_or(String::new(), |ms| format!("   fsync {}", format::duration_ms(ms)));
@@ -363,6 +360,19 @@ fn store_lines(answer: &IngestAnswer, look: &Look<'_>) -> Vec<Vec<Piece>> {
             Role::Text,
         ),
     ];
+    lines.extend(trouble_lines(answer));
+    lines
+}
+
+/// A name with what stands behind it.
+fn line(name: &str, text: String, role: Role) -> Vec<Piece> {
+    vec![piece(format!("{name:<11}"), Role::Dim), piece(text, role)]
+}
+
+/// What is wrong with the store: recovery, refusals, gaps; that nothing is lost is said too.
+fn trouble_lines(answer: &IngestAnswer) -> Vec<Vec<Piece>> {
+    let store = &answer.store;
+    let mut lines = Vec::new();
     if let Some(bytes) = store.recovering_bytes.filter(|b| *b > 0) {
         lines.push(line(
             "recovering",
