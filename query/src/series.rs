@@ -122,24 +122,66 @@ fn explicit(bounds: &[f64], counts: &[u64], min: Option<f64>, max: Option<f64>) 
     counts.iter().enumerate().map(bucket).collect()
 }
 
-/// The value of nearest rank among the buckets of one or more series; `None` without values.
+/// The value below which a share of the values lies, among the buckets of one or more series, which may
+/// overlap; `None` without values. A larger share never gives a smaller value.
 pub(crate) fn quantile(buckets: &mut [Bucket], q: f64) -> Option<f64> {
-    buckets.sort_by(|a, b| a.high.total_cmp(&b.high).then(a.low.total_cmp(&b.low)));
+    let buckets = merged(buckets);
     let total: u64 = buckets.iter().map(|bucket| bucket.count).sum();
     let rank = q * total as f64;
-    let mut below = 0_u64;
-    let mut found = None;
-    for bucket in buckets.iter() {
-        found = Some(bucket);
-        if (below + bucket.count) as f64 >= rank {
-            break;
+    let below = |value: f64| {
+        let counts = buckets.iter().map(|b| b.count as f64 * b.share_up_to(value));
+        counts.sum::<f64>()
+    };
+    let mut edges: Vec<f64> = buckets.iter().flat_map(|b| [b.low, b.high]).collect();
+    edges.sort_by(f64::total_cmp);
+    let at = edges.partition_point(|edge| below(*edge) < rank);
+    let mut high = *edges.get(at).or(edges.last())?;
+    let Some(before) = at.checked_sub(1).filter(|_| at < edges.len()) else { return Some(high) };
+    let mut low = edges[before];
+    for _ in 0..HALVINGS {
+        let middle = low + (high - low) / 2.0;
+        match below(middle) < rank {
+            true => low = middle,
+            false => high = middle,
         }
-        below += bucket.count;
     }
-    let Bucket { low, high, count, by_ratio } = *found?;
-    let share = ((rank - below as f64) / count as f64).clamp(0.0, 1.0);
-    Some(match by_ratio && low * high > 0.0 {
-        true => low * (high / low).powf(share),
-        false => low + (high - low) * share,
-    })
+    Some(high)
+}
+
+/// More do not change a double.
+const HALVINGS: usize = 64;
+
+/// Buckets of the same bounds as one: many points of many series have the same.
+fn merged(buckets: &mut [Bucket]) -> Vec<Bucket> {
+    buckets.sort_by(|a, b| {
+        a.low.total_cmp(&b.low).then(a.high.total_cmp(&b.high)).then(a.by_ratio.cmp(&b.by_ratio))
+    });
+    let mut merged: Vec<Bucket> = Vec::new();
+    for bucket in buckets.iter() {
+        match merged.last_mut().filter(|last| last.has_bounds_of(bucket)) {
+            Some(last) => last.count += bucket.count,
+            None => merged.push(*bucket),
+        }
+    }
+    merged
+}
+
+impl Bucket {
+    fn has_bounds_of(&self, other: &Bucket) -> bool {
+        (self.low, self.high, self.by_ratio) == (other.low, other.high, other.by_ratio)
+    }
+
+    /// The share of its values that are not above a value.
+    fn share_up_to(&self, value: f64) -> f64 {
+        if value >= self.high {
+            return 1.0;
+        }
+        if value <= self.low {
+            return 0.0;
+        }
+        match self.by_ratio && self.low * self.high > 0.0 {
+            true => (value / self.low).ln() / (self.high / self.low).ln(),
+            false => (value - self.low) / (self.high - self.low),
+        }
+    }
 }

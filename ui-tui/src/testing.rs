@@ -25,6 +25,7 @@ use crate::slot::Ticket;
 use crate::theme::{Depth, Glyphs, ThemeName};
 use crate::widgets::tests::{glyphs, styles};
 
+mod documents;
 pub(crate) mod incident;
 mod properties;
 mod pty;

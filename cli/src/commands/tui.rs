@@ -1,8 +1,11 @@
 //! `otlake tui`: the terminal explorer, over a server or over a directory.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio::io::BufReader;
 use ui_tui::theme::ThemeName;
 
 use crate::args::ReadFrom;
@@ -29,6 +32,9 @@ pub(crate) struct TuiArgs {
     /// Range of time to begin with, such as `1h` or `14:00..14:30`
     #[arg(long, value_name = "RANGE")]
     range: Option<String>,
+    /// Draw nothing: read commands line by line and answer in lines, for screen readers and scripts
+    #[arg(long)]
+    plain: bool,
 }
 
 /// What the explorer looks like.
@@ -65,7 +71,15 @@ pub(crate) async fn run(args: TuiArgs) -> Result<Exit, Failure> {
         range: args.range,
         ..args.look.options()
     };
-    ui_tui::run(source, options).await.map_err(failure)?;
+    let ended = match args.plain {
+        true => {
+            let input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+            let lines = BufReader::new(tokio::fs::File::from_std(input));
+            ui_tui::plain(source, options, lines, std::io::stdout()).await
+        }
+        false => ui_tui::run(source, options).await,
+    };
+    ended.map_err(failure)?;
     Ok(Exit::Good)
 }
 

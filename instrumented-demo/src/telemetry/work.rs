@@ -104,6 +104,11 @@ impl Work {
         &self.context
     }
 
+    /// Whether its span is kept.
+    pub fn is_sampled(&self) -> bool {
+        self.context.span().span_context().is_sampled()
+    }
+
     /// Other things that the work carries along, such as its deadline.
     pub fn carry<T: Send + Sync + 'static>(&mut self, value: T) {
         self.context = self.context.with_value(value);

@@ -116,7 +116,7 @@ where
     }
     let attributes = attributes(telemetry, method, code);
     telemetry.instruments().rpc_server.record_in(work.context(), seconds, &attributes);
-    if served.writes_lines {
+    if served.writes_lines && work.is_sampled() {
         let _inside = work.context().clone().attach();
         write_line(&facts, method, http_status(code), seconds);
     }

@@ -78,7 +78,8 @@ pub async fn traced(State(served): State<Served>, request: Request, next: Next) 
     let response = work.run(handled).await;
     let seconds = seconds_since(started);
     seen.finish(&served, &work, &response, seconds);
-    if served.writes_lines {
+    // The line of a request that is not traced would name a trace that nobody has.
+    if served.writes_lines && work.is_sampled() {
         let _inside = work.context().clone().attach();
         seen.write_line(&facts, response.status(), seconds);
     }

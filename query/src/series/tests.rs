@@ -47,3 +47,15 @@ fn quantiles_lie_within_their_bucket() {
     check(&exponential(0, &[(0, 1), (10, 1)]), None, 1.0, 2_048.0);
     assert_eq!(quantile(&mut [], 0.5), None);
 }
+
+#[test]
+fn quantiles_of_overlapping_buckets_rise_with_the_share() {
+    let bucket = |low: f64, high: f64, count| Bucket { low, high, count, by_ratio: false };
+    let mut same = vec![bucket(0.0, 1.0, 3), bucket(1.0, 2.0, 1), bucket(0.0, 1.0, 5)];
+    assert!((quantile(&mut same, 0.5).unwrap() - 4.5 / 8.0).abs() < 1e-9);
+    let mut others = vec![bucket(0.0, 4.0, 4), bucket(1.0, 2.0, 4), bucket(3.0, 3.0, 2)];
+    let shares = (0..=20).map(|i| f64::from(i) / 20.0);
+    let lines: Vec<f64> = shares.map(|q| quantile(&mut others, q).unwrap()).collect();
+    assert!(lines.is_sorted(), "{lines:?}");
+    assert_eq!((lines[0], lines[20]), (0.0, 4.0));
+}
