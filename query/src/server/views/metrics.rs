@@ -24,6 +24,9 @@ const GROUPS_MAX: usize = 8;
 const EXEMPLARS_MAX: u64 = 500;
 const EXEMPLARS_A_COLUMN: u64 = 3;
 const QUANTILES_MAX: usize = 10;
+/// Columns of a trend, by number.
+type Trend = Vec<(i64, Option<f64>)>;
+
 /// How far before the range the point is looked for from which the first one has grown.
 const BEFORE_NS: i64 = 5 * MINUTE_NS;
 
@@ -141,7 +144,7 @@ impl Answers for Metrics {
             "SELECT metric, kind, bin, {VALUE} AS \"value\" FROM ({}) GROUP BY 1, 2, 3",
             points.by_series(&POINTS)
         );
-        let mut trends: HashMap<(String, String), Vec<(i64, Option<f64>)>> = HashMap::new();
+        let mut trends: HashMap<(String, String), Trend> = HashMap::new();
         for Column { metric, kind, bin, value } in asking.whole(sql).await? {
             trends.entry((metric, kind)).or_default().push((bin, value));
         }
