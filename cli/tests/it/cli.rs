@@ -14,6 +14,8 @@ const COMMANDS: [&str; 18] = [
     "sql",
     "tail",
     "trace",
+    "demo",
+    "tui",
     "services",
     "breakdown",
     "map",
