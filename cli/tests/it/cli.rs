@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::{Server, otlake, request, run, span, stdout_of};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "serve",
     "sql",
     "tail",
