@@ -257,69 +257,88 @@ fn add_statements(c: &mut Catalog, services: &Services) -> Statements {
             let text = "SELECT * FROM users WHERE id = ?";
             c.database(user, statement(&database, "SELECT", "users", text))
         }),
-        select_user_primary: c.database(
+        select_user_primary: ask(
+            c,
             user,
-            statement("users@primary", "SELECT", "users", "SELECT * FROM users WHERE id = ?"),
+            ["users@primary", "SELECT", "users"],
+            "SELECT * FROM users WHERE id = ?",
         ),
-        select_region: c.database(
+        select_region: ask(
+            c,
             user,
-            statement(
-                "users@primary",
-                "SELECT",
-                "regions",
-                "SELECT region FROM regions WHERE id = ?",
-            ),
+            ["users@primary", "SELECT", "regions"],
+            "SELECT region FROM regions WHERE id = ?",
         ),
         insert_order: shards(c, order, "INSERT", "orders", "INSERT INTO orders VALUES (?, ?, ?)"),
         select_order: shards(c, order, "SELECT", "orders", "SELECT * FROM orders WHERE id = ?"),
         insert_event: shards(c, order, "INSERT", "events", "INSERT INTO events VALUES (?, ?, ?)"),
         update_order: shards(c, order, "UPDATE", "orders", "UPDATE orders SET status = ?"),
-        select_foreign_user: c.database(
+        select_foreign_user: ask(
+            c,
             order,
-            statement(
-                "users@primary",
-                "SELECT",
-                "users",
-                "SELECT name, address FROM users WHERE id = ?",
-            ),
+            ["users@primary", "SELECT", "users"],
+            "SELECT name, address FROM users WHERE id = ?",
         ),
-        select_prices: c.database(
+        select_prices: ask(
+            c,
             pricing,
-            statement("prices", "SELECT", "prices", "SELECT * FROM prices WHERE sku IN (?)"),
+            ["prices", "SELECT", "prices"],
+            "SELECT * FROM prices WHERE sku IN (?)",
         ),
-        select_price: c.database(
+        select_price: ask(
+            c,
             pricing,
-            statement("prices", "SELECT", "price", "SELECT * FROM prices WHERE sku = ?"),
+            ["prices", "SELECT", "price"],
+            "SELECT * FROM prices WHERE sku = ?",
         ),
-        insert_payment: c.database(
+        insert_payment: ask(
+            c,
             payment,
-            statement("payments", "INSERT", "payments", "INSERT INTO payments VALUES (?, ?, ?)"),
+            ["payments", "INSERT", "payments"],
+            "INSERT INTO payments VALUES (?, ?, ?)",
         ),
-        update_payment: c.database(
+        update_payment: ask(
+            c,
             payment,
-            statement("payments", "UPDATE", "payments", "UPDATE payments SET state = ?"),
+            ["payments", "UPDATE", "payments"],
+            "UPDATE payments SET state = ?",
         ),
-        select_stock: c.database(
+        select_stock: ask(
+            c,
             inventory,
-            statement("inventory", "SELECT", "stock", "SELECT * FROM stock WHERE sku = ?"),
+            ["inventory", "SELECT", "stock"],
+            "SELECT * FROM stock WHERE sku = ?",
         ),
-        update_stock: c.database(
+        update_stock: ask(
+            c,
             inventory,
-            statement("inventory", "UPDATE", "stock", "UPDATE stock SET reserved = ?"),
+            ["inventory", "UPDATE", "stock"],
+            "UPDATE stock SET reserved = ?",
         ),
-        insert_view: c.database(
+        insert_view: ask(
+            c,
             query,
-            statement("order-view", "INSERT", "views", "INSERT INTO views VALUES (?, ?, ?)"),
+            ["order-view", "INSERT", "views"],
+            "INSERT INTO views VALUES (?, ?, ?)",
         ),
-        select_views: c.database(
+        select_views: ask(
+            c,
             query,
-            statement("order-view", "SELECT", "views", "SELECT * FROM views WHERE customer = ?"),
+            ["order-view", "SELECT", "views"],
+            "SELECT * FROM views WHERE customer = ?",
         ),
-        insert_message: c.database(
+        insert_message: ask(
+            c,
             bus,
-            statement("event-log", "INSERT", "messages", "INSERT INTO messages VALUES (?, ?, ?)"),
+            ["event-log", "INSERT", "messages"],
+            "INSERT INTO messages VALUES (?, ?, ?)",
         ),
     }
+}
+
+/// A statement of a service: database, verb, table and text.
+fn ask(c: &mut Catalog, service: u32, [database, verb, table]: [&str; 3], text: &str) -> u32 {
+    c.database(service, statement(database, verb, table, text))
 }
 
 /// The call of a service that sends nothing, but passes the context on to another one.
