@@ -39,6 +39,8 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         // The explorer draws where log lines would go.
         Command::Tui(_) => "off",
         Command::Demo(args) if args.takes_terminal() => "off",
+        // Its databases are slow on purpose.
+        Command::Demo(_) => "warn,sqlx=error",
         _ => "warn",
     };
     let level = cli.log.as_deref().unwrap_or(level_default);
