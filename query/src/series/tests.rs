@@ -57,5 +57,5 @@ fn quantiles_of_overlapping_buckets_rise_with_the_share() {
     let shares = (0..=20).map(|i| f64::from(i) / 20.0);
     let lines: Vec<f64> = shares.map(|q| quantile(&mut others, q).unwrap()).collect();
     assert!(lines.is_sorted(), "{lines:?}");
-    assert_eq!((lines[0], lines[20]), (0.0, 4.0));
+    assert!(lines[0].abs() < 1e-9 && (lines[20] - 4.0).abs() < 1e-9, "{lines:?}");
 }
