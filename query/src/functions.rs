@@ -7,7 +7,6 @@ mod counter;
 mod exemplars;
 mod hist;
 mod ids;
-mod nth;
 mod pattern;
 mod sample;
 #[cfg(test)]
@@ -28,8 +27,6 @@ pub(crate) fn install(builder: &mut SessionStateBuilder) {
     functions.extend(scalar());
     builder.aggregate_functions().get_or_insert_default().extend(aggregate());
 }
-
-pub(crate) use nth::every_nth_trace;
 
 /// Our scalar functions.
 fn scalar() -> Vec<Arc<ScalarUDF>> {

@@ -24,7 +24,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::{PhysicalExpr, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
 use schemas::Table;
@@ -103,6 +103,8 @@ pub(crate) struct SnapshotTable {
     repeatable: bool,
     /// Whether the statistics of the answer count its scans; another look at the same rows does not.
     counted: bool,
+    /// What the files may test besides the filters of a scan; may become narrower until it runs.
+    narrowed: Option<Arc<dyn PhysicalExpr>>,
 }
 
 impl SnapshotTable {
@@ -116,6 +118,7 @@ impl SnapshotTable {
             schema: Arc::new(Schema::new(fields)),
             repeatable: false,
             counted: true,
+            narrowed: None,
         }
     }
 
@@ -153,13 +156,10 @@ impl SnapshotTable {
         SnapshotTable { counted: false, ..self.clone() }
     }
 
-    /// Rows that a scan of these traces reads at most.
-    pub(crate) fn rows_in(&self, range: &traces::TraceRange) -> u64 {
-        let files = self.context.snapshot.files(self.table);
-        let files = files.iter().filter(|f| range.overlaps(f.min_time_ns, f.max_time_ns));
-        let live = self.context.snapshot.live(self.table);
-        files.map(|f| f.rows).sum::<u64>()
-            + live.iter().map(|b| b.rows.num_rows() as u64).sum::<u64>()
+    /// The same table of which files may leave out rows that do not meet a predicate on its columns.
+    /// Live rows are all there.
+    pub(crate) fn narrowed(&self, predicate: Arc<dyn PhysicalExpr>) -> SnapshotTable {
+        SnapshotTable { narrowed: Some(predicate), ..self.clone() }
     }
 
     /// The schema of the file scan: visible columns, then hidden physical ones.
@@ -211,12 +211,18 @@ impl TableProvider for SnapshotTable {
         TableType::Base
     }
 
-    /// Inexact: the filter above the scan tests survivors again, whatever the files could do.
+    /// Inexact: the filter above the scan tests survivors again, whatever the files could do. Those on
+    /// derived columns are applied where these are made.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        let is_applied = |filter: &Expr| self.table == Table::Spans && traces::is_applied(filter);
+        let support = |filter: &&Expr| match is_applied(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(support).collect())
     }
 
     async fn scan(
@@ -237,6 +243,7 @@ impl TableProvider for SnapshotTable {
             .transpose()?;
         let all = self.context.snapshot.files(self.table);
         let files = prune::prune(self.table, all, predicate.as_ref(), &self.schema)?;
+        let predicate = conjunction_opt([predicate, self.narrowed.clone()].into_iter().flatten());
         let totals = &self.context.totals;
         if self.counted {
             totals.files.lock().extend(files.iter().map(Arc::clone));

@@ -7,6 +7,7 @@
 //! whole: conditions on the trace id go down to the files, conditions on times go down widened
 //! ([`range`]), all others stay above.
 
+mod conditions;
 mod driver;
 mod exec;
 mod findings;
@@ -14,6 +15,7 @@ mod group;
 mod input;
 mod output;
 mod range;
+mod sample;
 mod split;
 mod window;
 mod worker;
@@ -36,19 +38,21 @@ use schemas::derived::{
     ERROR_FACTS, PATH_FACTS, PATTERN_FACTS, SpanFact, TRACE_FACTS, TraceFact, span_fact,
 };
 
-use crate::functions::every_nth_trace;
 use crate::table::{ScanContext, SnapshotTable};
+use conditions::Condition;
+pub(crate) use conditions::is_applied;
 pub(crate) use exec::TraceExec;
 pub(crate) use findings::Finding;
 pub(crate) use range::{TRACE_NS_MAX, TraceRange, now_ns, root_start};
-pub(crate) use split::{is_nth_trace, mixed};
+use sample::SampleFilter;
+pub(crate) use split::mixed;
 use window::Lesson;
 
 /// What a plan node gives for each trace.
 #[derive(Clone, Debug)]
 pub(crate) enum Shape {
-    /// A row a span.
-    Spans(Vec<Column>),
+    /// A row a span that meets the conditions.
+    Spans { columns: Vec<Column>, conditions: Vec<Condition> },
     /// A row a trace.
     Traces(Vec<TraceFact>),
     /// A row a finding.
@@ -69,7 +73,8 @@ pub(crate) fn is_fact(field: &Field) -> bool {
     span_fact(field.name()).is_some()
 }
 
-/// The scan of `spans` where the projection names derived columns; `None` where it names none.
+/// The scan of `spans` where the projection or a filter names derived columns; `None` where none does.
+/// Filters for which [`is_applied`] holds are met by all its rows.
 pub(crate) async fn scan_spans(
     table: &SnapshotTable,
     state: &dyn Session,
@@ -81,17 +86,28 @@ pub(crate) async fn scan_spans(
         Some(indices) => Arc::new(schema.project(indices)?),
         None => Arc::clone(&schema),
     };
-    if !projected.fields().iter().any(|f| is_fact(f)) {
+    let applied: Vec<(&Expr, Vec<Arc<Field>>)> = filters
+        .iter()
+        .filter(|filter| is_applied(filter))
+        .map(|filter| (filter, conditions::fields_of(filter, &schema)))
+        .collect();
+    if applied.is_empty() && !projected.fields().iter().any(|f| is_fact(f)) {
         return Ok(None);
     }
-    let given: Vec<&Arc<Field>> = projected.fields().iter().filter(|f| !is_fact(f)).collect();
+    let looked_at = applied.iter().flat_map(|(_, fields)| fields);
+    let given: Vec<&Arc<Field>> =
+        projected.fields().iter().chain(looked_at).filter(|f| !is_fact(f)).collect();
     let base = Input::new(table, &given);
     let column = |field: &Arc<Field>| match span_fact(field.name()) {
         Some(derived) => Ok(Column::Fact(derived.fact)),
         None => base.index_of(field.name()).map(Column::Given),
     };
     let columns = projected.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
-    let shape = Shape::Spans(columns);
+    let conditions = applied
+        .iter()
+        .map(|(filter, fields)| Condition::new(filter, fields, column, state))
+        .collect::<Result<Vec<_>>>()?;
+    let shape = Shape::Spans { columns, conditions };
     base.plan(state, filters, shape, projected, Options::default()).await.map(Some)
 }
 
@@ -143,7 +159,6 @@ impl Input {
         state: &dyn Session,
         filters: &[Expr],
         pushed: &[Expr],
-        range: &TraceRange,
     ) -> Result<Option<Lesson>> {
         if filters.iter().any(range::is_of_trace) {
             return Ok(None);
@@ -153,13 +168,10 @@ impl Input {
             .iter()
             .map(|f| Ok(schema.index_of(f.name())?))
             .collect::<Result<Vec<_>>>()?;
-        let every = Lesson::every(self.table.rows_in(range));
-        let mut chosen = pushed.to_vec();
-        if every > 1 {
-            chosen.push(every_nth_trace(every));
-        }
-        let input = Input::scan(&self.table.again(), state, &columns, &chosen).await?;
-        Ok(Some(Lesson { input, every }))
+        let sample = SampleFilter::new(&schema)?;
+        let table = self.table.again().narrowed(sample.predicate());
+        let input = Input::scan(&table, state, &columns, pushed).await?;
+        Ok(Some(Lesson { input, sample }))
     }
 
     async fn plan(
@@ -175,7 +187,7 @@ impl Input {
         let trace_id = vec![self.table.schema().index_of(c::TRACE_ID)?];
         let scan = Input::scan(&self.table, state, &self.projection, &pushed).await?;
         let ids = Input::scan(&self.table.again(), state, &trace_id, &pushed).await?;
-        let lesson = self.lesson(state, filters, &pushed, &range).await?;
+        let lesson = self.lesson(state, filters, &pushed).await?;
         let now_ns = now_ns(state);
         Ok(Arc::new(TraceExec::new([scan, ids], lesson, shape, schema, options, range, now_ns)?))
     }

@@ -74,6 +74,35 @@ fn check_truth(shop: &ShopServer) {
     check_tail(shop);
     check_diffs(shop);
     check_errors(shop);
+    check_conditions(shop);
+}
+
+/// Conditions that the kernel's node applies itself, against the same ones tested above it.
+fn check_conditions(shop: &ShopServer) {
+    let conditions = [
+        "is_main",
+        "NOT is_main",
+        "critical_ns > 0",
+        "edge_kind IS NULL",
+        "edge_kind = 'call' AND edge_target <> 'payment'",
+        "root_name = 'POST /api/orders'",
+        "root_name = 'POST /api/orders' OR concat(root_service, name) = 'x'",
+        "root_duration_ns > 20000000 AND kind = 'server' AND depth > 1",
+        "is_error OR duration_ns > 20000000",
+        "self_ns < duration_ns AND service_name IN ('order', 'user')",
+        "depth > 1000",
+    ];
+    for condition in conditions {
+        let sums = |filter: &str| {
+            format!(
+                "count(*){filter} AS spans, sum(self_ns){filter} AS ns, max(name){filter} AS name"
+            )
+        };
+        let applied = shop.sql(&format!("SELECT {} FROM spans WHERE {condition}", sums("")));
+        let filter = format!(" FILTER (WHERE {condition})");
+        let tested = shop.sql(&format!("SELECT {} FROM spans", sums(&filter)));
+        assert_eq!(applied, tested, "{condition}");
+    }
 }
 
 /// One row a trace, each with its root's operation, start, duration and state.

@@ -107,7 +107,9 @@ impl Partition {
         let (ids, context) = (Arc::clone(&self.node.ids), Arc::clone(&self.context));
         let split = shared.split.get_or_try_init(|| Split::find(ids, context)).await?;
         if let Some(lesson) = &self.node.lesson {
-            let learn = || async { Learned::from(lesson, &self.context).await.map(Arc::new) };
+            let learn = || async {
+                Learned::from(lesson, split.sample(), &self.context).await.map(Arc::new)
+            };
             let learned = shared.learned.get_or_try_init(learn).await?;
             self.worker.set_window(learned);
         }

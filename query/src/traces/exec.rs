@@ -111,7 +111,12 @@ impl TraceExec {
 impl DisplayAs for TraceExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape = match &self.shape {
-            Shape::Spans(columns) => format!("spans, columns={}", columns.len()),
+            Shape::Spans { columns, conditions } => {
+                let conditions: Vec<String> =
+                    conditions.iter().map(|condition| condition.expr.to_string()).collect();
+                let conditions = conditions.join(" AND ");
+                format!("spans, columns={}, conditions=[{conditions}]", columns.len())
+            }
             Shape::Traces(_) => "traces".to_owned(),
             Shape::Found(finding) => format!("{finding:?}"),
         };
@@ -140,8 +145,16 @@ impl ExecutionPlan for TraceExec {
 
     fn apply_expressions(
         &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
+        let Shape::Spans { conditions, .. } = &self.shape else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        for condition in conditions {
+            if visit(&condition.expr)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
         Ok(TreeNodeRecursion::Continue)
     }
 
@@ -153,8 +166,8 @@ impl ExecutionPlan for TraceExec {
         let (Some(input), Some(ids)) = (inputs.next(), inputs.next()) else {
             return internal_err!("a TraceExec has two inputs or three");
         };
-        let every = self.lesson.as_ref().map_or(1, |lesson| lesson.every);
-        let lesson = inputs.next().map(|input| Lesson { input, every });
+        let sample = self.lesson.as_ref().map(|lesson| lesson.sample.clone());
+        let lesson = inputs.next().zip(sample).map(|(input, sample)| Lesson { input, sample });
         let (shape, schema) = (self.shape.clone(), Arc::clone(&self.schema));
         let (options, range) = (self.options, self.range);
         let node =

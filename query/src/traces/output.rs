@@ -35,6 +35,21 @@ pub(super) struct Chunk<'a> {
     pub(super) symbols: &'a Symbols,
 }
 
+/// A row of a chunk and its trace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) row: u32,
+    /// Index among the runs.
+    pub(super) run: u32,
+}
+
+/// Rows of a chunk of which the columns are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows<'a> {
+    pub(super) chunk: Chunk<'a>,
+    pub(super) places: &'a [Place],
+}
+
 fn edge(row: Row<'_>) -> Option<Edge> {
     row.facts.edge
 }
@@ -44,7 +59,7 @@ fn edge(row: Row<'_>) -> Option<Edge> {
 struct Row<'a> {
     facts: &'a SpanFacts,
     run: &'a Run,
-    chunk: &'a Chunk<'a>,
+    chunk: Chunk<'a>,
 }
 
 impl<'a> Row<'a> {
@@ -61,7 +76,7 @@ impl<'a> Row<'a> {
     }
 }
 
-impl<'a> Chunk<'a> {
+impl Rows<'_> {
     /// The column of a fact, a row a span.
     pub(super) fn span_column(&self, fact: SpanFact, texts: &mut Texts) -> Result<ArrayRef> {
         use SpanFact as F;
@@ -121,6 +136,57 @@ impl<'a> Chunk<'a> {
         })
     }
 
+    fn rows(&self) -> impl Iterator<Item = Option<Row<'_>>> {
+        let chunk = self.chunk;
+        self.places.iter().map(move |place| {
+            let run = &chunk.runs[place.run as usize];
+            let facts = &chunk.facts[place.row as usize];
+            run.is_known.then_some(Row { facts, run, chunk })
+        })
+    }
+
+    fn ints(&self, of: impl Fn(Row<'_>) -> Option<i64>) -> ArrayRef {
+        Arc::new(self.rows().map(|row| row.and_then(&of)).collect::<Int64Array>())
+    }
+
+    fn times(&self, of: impl Fn(Row<'_>) -> Option<i64>) -> ArrayRef {
+        Arc::new(self.rows().map(|row| row.and_then(&of)).collect::<TimestampNanosecondArray>())
+    }
+
+    fn bools(&self, of: impl Fn(Row<'_>) -> Option<bool>) -> ArrayRef {
+        Arc::new(self.rows().map(|row| row.and_then(&of)).collect::<BooleanArray>())
+    }
+
+    fn all_bools(&self, of: impl Fn(&Run) -> bool) -> ArrayRef {
+        let runs = self.places.iter().map(|place| &self.chunk.runs[place.run as usize]);
+        Arc::new(runs.map(|run| Some(of(run))).collect::<BooleanArray>())
+    }
+
+    fn ids(&self, of: impl Fn(Row<'_>) -> Option<u64>) -> Result<ArrayRef> {
+        let mut ids = FixedSizeBinaryBuilder::with_capacity(self.places.len(), 8);
+        for row in self.rows() {
+            match row.and_then(&of) {
+                Some(id) => ids.append_value(id.to_be_bytes())?,
+                None => ids.append_null(),
+            }
+        }
+        Ok(Arc::new(ids.finish()))
+    }
+
+    fn symbols(
+        &self,
+        texts: &mut Texts,
+        of: impl Fn(Row<'_>) -> Option<Symbol>,
+    ) -> Result<ArrayRef> {
+        texts.array(self.chunk.symbols, self.rows().map(|row| row.and_then(&of)))
+    }
+
+    fn words(&self, of: impl Fn(Row<'_>) -> Option<&'static str>) -> Result<ArrayRef> {
+        Ok(Arc::new(self.rows().map(|row| row.and_then(&of)).collect::<StringViewArray>()))
+    }
+}
+
+impl Chunk<'_> {
     /// The column of a fact, a row a trace.
     pub(super) fn trace_column(&self, fact: TraceFact, texts: &mut Texts) -> Result<ArrayRef> {
         use TraceFact as F;
@@ -170,55 +236,8 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    fn rows(&self) -> impl Iterator<Item = Option<Row<'_>>> {
-        self.runs.iter().flat_map(move |run| {
-            let facts = &self.facts[run.from..run.from + run.len];
-            facts.iter().map(move |facts| run.is_known.then_some(Row { facts, run, chunk: self }))
-        })
-    }
-
-    fn ints(&self, of: impl Fn(Row<'_>) -> Option<i64>) -> ArrayRef {
-        Arc::new(self.rows().map(|row| row.and_then(&of)).collect::<Int64Array>())
-    }
-
     fn run_ints(&self, of: impl Fn(&Run) -> Option<i64>) -> ArrayRef {
         Arc::new(self.runs.iter().map(of).collect::<Int64Array>())
-    }
-
-    fn times(&self, of: impl Fn(Row<'_>) -> Option<i64>) -> ArrayRef {
-        Arc::new(self.rows().map(|row| row.and_then(&of)).collect::<TimestampNanosecondArray>())
-    }
-
-    fn bools(&self, of: impl Fn(Row<'_>) -> Option<bool>) -> ArrayRef {
-        Arc::new(self.rows().map(|row| row.and_then(&of)).collect::<BooleanArray>())
-    }
-
-    fn all_bools(&self, of: impl Fn(&Run) -> bool) -> ArrayRef {
-        let rows = self.runs.iter().flat_map(|run| std::iter::repeat_n(Some(of(run)), run.len));
-        Arc::new(rows.collect::<BooleanArray>())
-    }
-
-    fn ids(&self, of: impl Fn(Row<'_>) -> Option<u64>) -> Result<ArrayRef> {
-        let mut ids = FixedSizeBinaryBuilder::with_capacity(self.facts.len(), 8);
-        for row in self.rows() {
-            match row.and_then(&of) {
-                Some(id) => ids.append_value(id.to_be_bytes())?,
-                None => ids.append_null(),
-            }
-        }
-        Ok(Arc::new(ids.finish()))
-    }
-
-    fn symbols(
-        &self,
-        texts: &mut Texts,
-        of: impl Fn(Row<'_>) -> Option<Symbol>,
-    ) -> Result<ArrayRef> {
-        texts.array(self.symbols, self.rows().map(|row| row.and_then(&of)))
-    }
-
-    fn words(&self, of: impl Fn(Row<'_>) -> Option<&'static str>) -> Result<ArrayRef> {
-        Ok(Arc::new(self.rows().map(|row| row.and_then(&of)).collect::<StringViewArray>()))
     }
 }
 

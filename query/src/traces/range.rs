@@ -89,14 +89,6 @@ impl TraceRange {
         }
         pushed
     }
-}
-
-impl TraceRange {
-    /// Whether spans of a file with these times may be read.
-    pub(crate) fn overlaps(&self, min_ns: i64, max_ns: i64) -> bool {
-        let (from, to) = self.widened();
-        from.is_none_or(|from| max_ns >= from) && to.is_none_or(|to| min_ns <= to)
-    }
 
     /// Inclusive bounds of the spans to read.
     fn widened(&self) -> (Option<i64>, Option<i64>) {

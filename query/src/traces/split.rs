@@ -8,12 +8,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, RecordBatch};
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use tokio::task::JoinSet;
+
+use super::sample::Sample;
 
 /// The scattered traces of a scan.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub(super) struct Split {
     rows: u64,
     /// Runs of rows of one trace, of each partition of the scan.
     runs: Vec<u64>,
+    /// Traces to learn from.
+    sample: Sample,
 }
 
 impl Split {
@@ -45,18 +49,22 @@ impl Split {
 
     fn of(read: Vec<(usize, Vec<(u128, u64)>)>, partitions: usize) -> Split {
         let mut split = Split { runs: vec![0; partitions], ..Split::default() };
-        let mut seen = HashSet::new();
         for (partition, runs) in &read {
             split.runs[*partition] = runs.len() as u64;
-            for (id, _) in runs {
-                if !seen.insert(*id) {
-                    split.traces.insert(*id);
-                }
-            }
         }
-        let rows = read.iter().flat_map(|(_, runs)| runs);
-        split.rows = rows.filter(|(id, _)| split.contains(*id)).map(|(_, rows)| rows).sum();
+        let mut runs: Vec<(u128, u64)> = read.into_iter().flat_map(|(_, runs)| runs).collect();
+        runs.sort_unstable();
+        for scattered in runs.chunk_by(|a, b| a.0 == b.0).filter(|runs| runs.len() > 1) {
+            split.traces.insert(scattered[0].0);
+            split.rows += scattered.iter().map(|run| run.1).sum::<u64>();
+        }
+        split.sample = Sample::of(&runs);
         split
+    }
+
+    /// The traces to learn from.
+    pub(super) fn sample(&self) -> &Sample {
+        &self.sample
     }
 
     /// Whether the rows of a trace lie in several places.
@@ -104,16 +112,7 @@ pub(super) fn trace_ids(
     batch: &RecordBatch,
     column: usize,
 ) -> Result<impl Iterator<Item = u128> + '_> {
-    ids(batch.column(column))
-}
-
-/// Whether each id of a column belongs to one trace in n.
-pub(crate) fn is_nth_trace(column: &ArrayRef, n: u64) -> Result<Vec<bool>> {
-    Ok(ids(column)?.map(|id| mixed(id).is_multiple_of(n)).collect())
-}
-
-fn ids(column: &ArrayRef) -> Result<impl Iterator<Item = u128> + '_> {
-    let ids = column.as_fixed_size_binary_opt();
+    let ids = batch.column(column).as_fixed_size_binary_opt();
     let ids = ids.ok_or_else(|| exec_datafusion_err!("the trace kernel needs trace ids"))?;
     Ok((0..ids.len()).map(|row| match ids.is_valid(row) {
         true => ids.value(row).try_into().map_or(0, u128::from_be_bytes),

@@ -10,8 +10,8 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use arrow_select::interleave::interleave_record_batch;
 use datafusion::common::{Result, exec_datafusion_err};
-use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use tokio::task::JoinSet;
@@ -19,25 +19,16 @@ use tokio::task::JoinSet;
 use super::driver::compact;
 use super::group::runs;
 use super::input::{Decoded, Layout};
-use super::split::{is_nth_trace, trace_ids};
-
-/// Rows that are learned from; of more, those of every n-th trace.
-const ROWS_MAX: u64 = 50_000;
+use super::sample::{Sample, SampleFilter};
+use super::split::trace_ids;
 
 /// Where to learn from.
 #[derive(Clone, Debug)]
 pub(super) struct Lesson {
     /// Rows with the kernel's columns.
     pub(super) input: Arc<dyn ExecutionPlan>,
-    /// Every n-th trace.
-    pub(super) every: u64,
-}
-
-impl Lesson {
-    /// Of so many rows every n-th trace is enough.
-    pub(super) fn every(rows: u64) -> u64 {
-        rows.div_ceil(ROWS_MAX).max(1)
-    }
+    /// What the input's files leave out.
+    pub(super) sample: SampleFilter,
 }
 
 /// What was learned, in texts: each kernel has symbols of its own.
@@ -50,13 +41,18 @@ pub(super) struct Learned {
 
 impl Learned {
     /// Reads the lesson to its end.
-    pub(super) async fn from(lesson: &Lesson, context: &Arc<TaskContext>) -> Result<Learned> {
+    pub(super) async fn from(
+        lesson: &Lesson,
+        sample: &Sample,
+        context: &Arc<TaskContext>,
+    ) -> Result<Learned> {
+        lesson.sample.narrow(sample)?;
         let layout = Layout::new(&lesson.input.schema())?;
         let memory = MemoryConsumer::new("TraceExec window").register(context.memory_pool());
         let mut tasks = JoinSet::new();
         for partition in 0..lesson.input.properties().partitioning.partition_count() {
-            let rows = read(lesson.clone(), layout.trace_id(), partition, Arc::clone(context));
-            tasks.spawn(rows);
+            let input = lesson.input.execute(partition, Arc::clone(context))?;
+            tasks.spawn(read(input, layout.trace_id(), sample.clone()));
         }
         let mut batches = Vec::new();
         while let Some(done) = tasks.join_next().await {
@@ -87,26 +83,18 @@ impl Learned {
     }
 }
 
-/// Rows of the chosen traces in one partition.
+/// Rows of the sample in one partition; live rows were not left out.
 async fn read(
-    lesson: Lesson,
+    mut input: SendableRecordBatchStream,
     trace_id: usize,
-    partition: usize,
-    context: Arc<TaskContext>,
+    sample: Sample,
 ) -> Result<Vec<RecordBatch>> {
-    let mut input = lesson.input.execute(partition, context)?;
     let mut chosen = Vec::new();
     while let Some(batch) = input.next().await.transpose()? {
-        let mask = is_nth_trace(batch.column(trace_id), lesson.every)?;
-        if !mask.contains(&true) {
-            continue;
-        }
-        let batch = match mask.contains(&false) {
-            true => filter_record_batch(&batch, &BooleanArray::from(mask))?,
-            false => batch,
-        };
+        let ids = trace_ids(&batch, trace_id)?;
+        let mask: BooleanArray = ids.map(|id| Some(sample.contains(id))).collect();
         // A batch from a file holds on to whole pages of text.
-        chosen.push(compact(&batch)?);
+        chosen.push(compact(&filter_record_batch(&batch, &mask)?)?);
     }
     Ok(chosen)
 }

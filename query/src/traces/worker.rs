@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use analysis::kernel::Options;
 use analysis::{Kernel, SpanFacts, TraceFacts};
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_schema::SchemaRef;
-use arrow_select::filter::filter_record_batch;
+use arrow_select::take::take;
 use datafusion::common::Result;
 use datafusion::physical_plan::metrics::{Count, MetricBuilder};
 
+use super::conditions::Condition;
 use super::exec::{COUNTERS, TraceExec};
 use super::findings::Findings;
 use super::group::runs;
 use super::input::{Decoded, Layout};
-use super::output::{Chunk, Run, Texts};
+use super::output::{Chunk, Place, Rows, Run, Texts};
 use super::range::TraceRange;
 use super::window::Learned;
 use super::{Column, Shape};
@@ -90,19 +91,15 @@ impl Worker {
         self.facts.clear();
         self.runs.clear();
         self.found.clear();
-        let mut skipped = false;
         for range in runs(&self.decoded.trace_ids).collect::<Vec<_>>() {
             if is_left_out(self.decoded.trace_ids[range.start]) {
                 self.facts.resize(range.end, SpanFacts::default());
-                skipped = true;
                 continue;
             }
             let run = self.run_trace(range.start, range.len());
-            skipped |= run.is_none();
             self.runs.extend(run);
         }
-        let columns = self.columns(rows, skipped)?;
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        self.output(rows)
     }
 
     /// Runs the kernel over one trace of what was decoded; `None` when the range leaves it out.
@@ -110,8 +107,10 @@ impl Worker {
         let spans = &self.decoded.spans[from..from + len];
         let trace_id = self.decoded.trace_ids[from];
         let is_known = !self.is_too_large;
-        let wanted = self.range.rows.is_open()
-            || spans.iter().any(|span| self.range.rows.contains(span.start_ns));
+        // The root is one of the spans.
+        let wanted = [self.range.rows, self.range.roots].iter().all(|bounds| {
+            bounds.is_open() || spans.iter().any(|span| bounds.contains(span.start_ns))
+        });
         let facts = match wanted && is_known {
             true => self.kernel.run(trace_id, spans, &self.decoded.links),
             false => TraceFacts::default(),
@@ -143,7 +142,7 @@ impl Worker {
         Some(run)
     }
 
-    fn columns(&mut self, rows: &RecordBatch, skipped: bool) -> Result<Vec<ArrayRef>> {
+    fn output(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
         let chunk = Chunk {
             spans: &self.decoded.spans,
             facts: &self.facts,
@@ -151,20 +150,21 @@ impl Worker {
             symbols: self.kernel.symbols(),
         };
         let texts = &mut self.texts;
-        match &self.shape {
+        let columns = match &self.shape {
             Shape::Traces(facts) => {
-                facts.iter().map(|&fact| chunk.trace_column(fact, texts)).collect()
+                facts.iter().map(|&fact| chunk.trace_column(fact, texts)).collect::<Result<_>>()?
             }
-            Shape::Found(finding) => self.found.columns(*finding, chunk.symbols, texts),
-            Shape::Spans(columns) => {
-                let kept = if skipped { kept(rows, &self.runs)? } else { rows.clone() };
-                let column = |column: &Column| match *column {
-                    Column::Given(index) => Ok(Arc::clone(kept.column(index))),
-                    Column::Fact(fact) => chunk.span_column(fact, texts),
-                };
-                columns.iter().map(column).collect()
+            Shape::Found(finding) => self.found.columns(*finding, chunk.symbols, texts)?,
+            Shape::Spans { columns, conditions } => {
+                let mut maker = Maker { rows, chunk, texts };
+                let places = maker.places(conditions)?;
+                let columns = maker.columns(columns, &places)?;
+                let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+                let schema = Arc::clone(&self.schema);
+                return Ok(RecordBatch::try_new_with_options(schema, columns, &options)?);
             }
-        }
+        };
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 
     /// Rows of a trace that does not fit into memory: all derived columns are null.
@@ -181,11 +181,53 @@ impl Worker {
     }
 }
 
-/// The rows of the runs that are left.
-fn kept(rows: &RecordBatch, runs: &[Run]) -> Result<RecordBatch> {
-    let mut mask = vec![false; rows.num_rows()];
-    for run in runs {
-        mask[run.from..run.from + run.len].fill(true);
+/// Makes columns of a row a span.
+struct Maker<'a> {
+    rows: &'a RecordBatch,
+    chunk: Chunk<'a>,
+    texts: &'a mut Texts,
+}
+
+impl Maker<'_> {
+    /// The rows that meet the conditions.
+    fn places(&mut self, conditions: &[Condition]) -> Result<Vec<Place>> {
+        let runs = (0..).zip(self.chunk.runs);
+        let mut places: Vec<Place> =
+            runs.clone().map(|(run, range)| Place { row: range.from as u32, run }).collect();
+        let (of_traces, of_spans): (Vec<_>, Vec<_>) =
+            conditions.iter().partition(|condition| condition.is_of_trace);
+        for condition in of_traces {
+            places = self.meeting(condition, places)?;
+        }
+        let rows_of = |place: Place| {
+            let run = &self.chunk.runs[place.run as usize];
+            (run.from..run.from + run.len).map(move |row| Place { row: row as u32, run: place.run })
+        };
+        places = places.into_iter().flat_map(rows_of).collect();
+        for condition in of_spans {
+            places = self.meeting(condition, places)?;
+        }
+        Ok(places)
     }
-    Ok(filter_record_batch(rows, &BooleanArray::from(mask))?)
+
+    fn meeting(&mut self, condition: &Condition, mut places: Vec<Place>) -> Result<Vec<Place>> {
+        let columns = self.columns(&condition.columns, &places)?;
+        let met = condition.met(columns, places.len())?;
+        let mut row = 0..;
+        places.retain(|_| row.next().is_some_and(|row| met.is_valid(row) && met.value(row)));
+        Ok(places)
+    }
+
+    fn columns(&mut self, columns: &[Column], places: &[Place]) -> Result<Vec<ArrayRef>> {
+        let rows = Rows { chunk: self.chunk, places };
+        // Places are in order and distinct: as many as there are rows means all of them.
+        let is_all = places.len() == self.rows.num_rows();
+        let taken = UInt32Array::from_iter_values(places.iter().map(|place| place.row));
+        let column = |column: &Column| match *column {
+            Column::Given(index) if is_all => Ok(Arc::clone(self.rows.column(index))),
+            Column::Given(index) => Ok(take(self.rows.column(index), &taken, None)?),
+            Column::Fact(fact) => rows.span_column(fact, self.texts),
+        };
+        columns.iter().map(column).collect()
+    }
 }

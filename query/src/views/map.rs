@@ -95,7 +95,8 @@ fn sql(range: &Range, level: &Level, seconds: &str) -> String {
 }
 
 /// The latest end of the spans that a consumer links to. The kernel sees one trace; a message may
-/// lead into another, and the two meet here, whenever they arrive.
+/// lead into another, and the two meet here, whenever they arrive. Where no link does, producers are
+/// not even read.
 fn lags(range: &Range) -> String {
     let near = range.widened(TRACE_NS_MAX).of(c::START_TIME);
     format!(
@@ -104,7 +105,8 @@ fn lags(range: &Range) -> String {
          WHERE kind = 'consumer' AND {near}) \
          JOIN (SELECT trace_id AS from_trace, span_id AS from_span, end_time FROM spans \
          WHERE kind IN ('producer', 'client') AND {near}) \
-         ON from_trace = link['trace_id'] AND from_span = link['span_id'] GROUP BY 1, 2"
+         ON from_trace = link['trace_id'] AND from_span = link['span_id'] \
+         WHERE link['trace_id'] <> to_trace GROUP BY 1, 2"
     )
 }
 
