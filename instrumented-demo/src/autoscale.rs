@@ -11,6 +11,8 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::topology::INSTANCES_MAX;
+
 const TOLERANCE: f64 = 0.1;
 /// What the arithmetic may be off by: 1.1 lies within the tolerance, and 6.0000000001 is not 7.
 const ROUNDING: f64 = 1e-9;
@@ -77,7 +79,8 @@ impl Policy {
     /// For a small machine and short runs: 1 to 6 instances, down after half a minute.
     pub fn small() -> Policy {
         let scale_down_after = Duration::from_secs(30);
-        Policy { instances_min: 1, instances_max: 6, scale_down_after, ..Policy::default() }
+        let instances_max = INSTANCES_MAX as u32;
+        Policy { instances_min: 1, instances_max, scale_down_after, ..Policy::default() }
     }
 
     /// The number by the formula, and the metric that decides it.

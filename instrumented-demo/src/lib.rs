@@ -21,4 +21,5 @@ pub mod telemetry;
 mod test_collector;
 pub mod topology;
 pub mod truth;
+pub mod usage;
 pub mod wire;

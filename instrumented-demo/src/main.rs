@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use instrumented_demo::chaos::Chaos;
-use instrumented_demo::run::{self, Mode, Options, Ports, Program, Usage};
+use instrumented_demo::run::{self, Mode, Options, Ports, Program, Scaling, Usage};
 use instrumented_demo::scenarios::{self, Scenario};
 use instrumented_demo::sim;
 use instrumented_demo::telemetry::Settings;
@@ -100,6 +100,9 @@ struct RunArgs {
     /// Let services show each other certificates.
     #[arg(long)]
     tls: bool,
+    /// Keep the number of instances as it is.
+    #[arg(long)]
+    no_autoscaler: bool,
     /// Print memory and processor time at the end.
     #[arg(long)]
     footprint: bool,
@@ -158,6 +161,7 @@ impl RunArgs {
             clock_speed: self.sim_clock,
             program: Some(Program { path, arguments: vec!["instance".to_owned()] }),
             truth: self.truth.clone(),
+            scaling: (!self.no_autoscaler).then(Scaling::default),
             tls: self.tls,
             ..Options::default()
         })

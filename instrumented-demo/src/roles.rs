@@ -20,7 +20,7 @@ mod user;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -75,6 +75,8 @@ pub struct Instance {
     pub death: Death,
     leaking: Mutex<Leaking>,
     turns: AtomicUsize,
+    /// From now on the registry hears no more of it.
+    is_leaving: AtomicBool,
 }
 
 /// Told when an instance ends by itself, as by a crash.
@@ -133,6 +135,7 @@ impl Instance {
             death: Death::default(),
             leaking: Mutex::default(),
             turns: AtomicUsize::new(0),
+            is_leaving: AtomicBool::new(false),
         }
     }
 
@@ -153,6 +156,11 @@ impl Instance {
     /// The next of `count` things, in turn.
     pub(crate) fn turn(&self, count: usize) -> usize {
         self.turns.fetch_add(1, Ordering::Relaxed) % count.max(1)
+    }
+
+    /// Lets itself be forgotten; who knows it is served as before.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Release);
     }
 
     fn served(self: &Arc<Instance>) -> Served {
@@ -229,6 +237,9 @@ impl Instance {
 async fn heartbeat(instance: Arc<Instance>, address: SocketAddr) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
+        if instance.is_leaving.load(Ordering::Acquire) {
+            return;
+        }
         instance.register(address).await;
     }
 }

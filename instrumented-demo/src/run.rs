@@ -7,6 +7,7 @@ mod fleet;
 mod footprint;
 mod instance;
 mod processes;
+mod scaling;
 mod spec;
 mod story;
 mod tasks;
@@ -33,6 +34,8 @@ use fleet::Fleet;
 pub use footprint::Usage;
 pub use instance::SPEC_VARIABLE;
 pub use processes::{Program, instance_main};
+use scaling::Autoscaling;
+pub use scaling::Scaling;
 pub use spec::Ports;
 use story::Story;
 
@@ -71,6 +74,8 @@ pub struct Options {
     pub chaos: Option<Chaos>,
     /// Seconds of the timetable in a second of life.
     pub clock_speed: f64,
+    /// How services are scaled; their instances stay as many as they are, if none.
+    pub scaling: Option<Scaling>,
     /// Whether services show each other papers (mutual TLS), also where no fault needs it.
     pub tls: bool,
     /// How to start an instance, in [`Mode::Processes`].
@@ -93,6 +98,7 @@ impl Default for Options {
             scenario: None,
             chaos: None,
             clock_speed: 1.0,
+            scaling: None,
             tls: false,
             program: None,
             truth: None,
@@ -111,6 +117,7 @@ impl Options {
 pub struct Running {
     gateway: SocketAddr,
     fleet: Arc<Fleet>,
+    autoscaler: Option<Autoscaling>,
     story: Story,
     runtimes: Runtimes,
     folder: TempDir,
@@ -170,10 +177,11 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         .context("the system has no gateway")?;
     let telemetry = Runtimes::handle(&runtimes.telemetry)?;
     let stage = Runtimes::handle(&runtimes.stage)?;
-    let fleet = Arc::new(Fleet::new(&options, specs, telemetry, stage.clone())?);
+    let fleet = Arc::new(Fleet::new(&options, specs, telemetry.clone(), stage.clone())?);
     fleet.start().await?;
+    let autoscaler = Autoscaling::begin(&options, &fleet, &telemetry, &stage)?;
     let story = Story::begin(options, gateway, &fleet, &stage);
-    Ok(Running { gateway, fleet, story, runtimes, folder })
+    Ok(Running { gateway, fleet, autoscaler, story, runtimes, folder })
 }
 
 impl Running {
@@ -210,8 +218,11 @@ impl Running {
     /// Ends everything: first the customers, then the instances from the gateway to the registry,
     /// each sending the telemetry it has; then the databases are deleted.
     pub async fn stop(self) -> Ended {
-        let Running { fleet, story, runtimes, folder, .. } = self;
+        let Running { fleet, autoscaler, story, runtimes, folder, .. } = self;
         let (report, record, mut losses) = story.end().await;
+        if let Some(autoscaler) = autoscaler {
+            losses.extend(autoscaler.end().await);
+        }
         losses.extend(fleet.stop().await);
         drop(runtimes);
         if let Err(error) = folder.close() {

@@ -26,6 +26,7 @@ mod stream;
 mod tests;
 mod trace;
 mod wire;
+mod world;
 
 use std::ops::Range;
 
@@ -47,7 +48,8 @@ use mesh::Mesh;
 use schedule::{MINUTE_NS, Schedule};
 use shop::Shop;
 use skew::Skew;
-use stream::{Signals, World};
+use stream::Signals;
+use world::World;
 
 /// Of a case: warm-up, twice as long a baseline, twice as long a fault, recovery.
 const FAULT_SIXTHS: Range<u64> = 3..5;
@@ -197,7 +199,7 @@ pub fn generate(options: &Options, sink: &mut dyn Sink) -> Result<Summary, Error
 impl Options {
     /// Moves the start so that the last request comes at a time.
     pub fn end_at(&mut self, end_ns: u64) {
-        self.start_ns = end_ns.saturating_sub(self.world().end_ns() - self.start_ns);
+        self.start_ns = end_ns.saturating_sub(self.world().schedule().end_ns - self.start_ns);
     }
 
     fn signals(&self) -> Signals {

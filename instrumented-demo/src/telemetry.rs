@@ -5,6 +5,7 @@
 //! moment, and what it was about to send has to be lost then or sent then, as was asked for.
 
 mod exemplars;
+mod http;
 mod instruments;
 pub mod names;
 mod settings;
@@ -26,7 +27,7 @@ use opentelemetry::propagation::{
 use opentelemetry::trace::{SpanBuilder, SpanKind, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
-use opentelemetry_otlp::{LogExporter, SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{LogExporter, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{
@@ -47,7 +48,7 @@ use tracing_subscriber::{Layer, Registry};
 use crate::faults::Knobs;
 pub use instruments::{Instruments, Seconds};
 use names::{Semconv, own};
-pub use settings::{Lookup, Route, Settings, Signal, process_environment};
+pub use settings::{Lookup, Protocol, Route, Settings, Signal, process_environment};
 use switch::{Switch, Switched};
 pub use work::{Plan, Work, event, set_own};
 
@@ -302,11 +303,18 @@ impl Parts<'_> {
 
     fn spans(&self, resource: Resource) -> anyhow::Result<SdkTracerProvider> {
         let route = self.route(Signal::Traces)?;
-        let exporter = SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(route.endpoint)
-            .with_timeout(route.timeout)
-            .build()?;
+        let builder = SpanExporter::builder();
+        let exporter = match route.protocol {
+            Protocol::Grpc => {
+                let builder = builder.with_tonic().with_endpoint(route.endpoint);
+                builder.with_timeout(route.timeout).build()?
+            }
+            Protocol::HttpProtobuf => {
+                let sender = http::Sender::new(self.runtime, route.timeout);
+                let builder = builder.with_http().with_http_client(sender);
+                builder.with_protocol(BINARY).with_endpoint(route.endpoint).build()?
+            }
+        };
         let batching = SpanBatching::default().with_scheduled_delay(route.delay).build();
         let processor = BatchSpanProcessor::builder(self.switched(exporter));
         let processor = processor.with_batch_config(batching).build();
@@ -316,16 +324,42 @@ impl Parts<'_> {
 
     fn logs(&self, resource: Resource) -> anyhow::Result<SdkLoggerProvider> {
         let route = self.route(Signal::Logs)?;
-        let exporter = LogExporter::builder()
-            .with_tonic()
-            .with_endpoint(route.endpoint)
-            .with_timeout(route.timeout)
-            .build()?;
+        let builder = LogExporter::builder();
+        let exporter = match route.protocol {
+            Protocol::Grpc => {
+                let builder = builder.with_tonic().with_endpoint(route.endpoint);
+                builder.with_timeout(route.timeout).build()?
+            }
+            Protocol::HttpProtobuf => {
+                let sender = http::Sender::new(self.runtime, route.timeout);
+                let builder = builder.with_http().with_http_client(sender);
+                builder.with_protocol(BINARY).with_endpoint(route.endpoint).build()?
+            }
+        };
         let batching = LogBatching::default().with_scheduled_delay(route.delay).build();
         let processor = BatchLogProcessor::builder(self.switched(exporter));
         let processor = processor.with_batch_config(batching).build();
         let provider = SdkLoggerProvider::builder().with_log_processor(processor);
         Ok(provider.with_resource(resource).build())
+    }
+
+    /// Where metrics go; their exporter is our own.
+    fn destination(&self, route: Route) -> anyhow::Result<exemplars::Destination> {
+        if route.protocol == Protocol::HttpProtobuf {
+            return Ok(exemplars::Destination::Http {
+                sender: http::Sender::new(self.runtime, route.timeout),
+                endpoint: route.endpoint,
+                headers: route.metadata.into_headers(),
+            });
+        }
+        let endpoint = tonic::transport::Endpoint::from_shared(route.endpoint.clone())
+            .with_context(|| format!("{} is no endpoint", route.endpoint))?;
+        Ok(exemplars::Destination::Grpc {
+            client: MetricsServiceClient::new(endpoint.connect_lazy()),
+            metadata: route.metadata,
+            timeout: route.timeout,
+            runtime: self.runtime.clone(),
+        })
     }
 
     fn metrics(
@@ -334,24 +368,21 @@ impl Parts<'_> {
         reservoir: &Arc<exemplars::Reservoir>,
     ) -> anyhow::Result<SdkMeterProvider> {
         let route = self.route(Signal::Metrics)?;
-        let endpoint = tonic::transport::Endpoint::from_shared(route.endpoint.clone())
-            .with_context(|| format!("{} is no endpoint", route.endpoint))?;
+        let delay = route.delay;
         let exporter = exemplars::Exporter {
-            to: exemplars::Destination {
-                client: MetricsServiceClient::new(endpoint.connect_lazy()),
-                metadata: route.metadata,
-                timeout: route.timeout,
-                temporality: settings::temporality(self.lookup),
-                runtime: self.runtime.clone(),
-            },
+            to: self.destination(route)?,
+            temporality: settings::temporality(self.lookup),
             reservoir: reservoir.clone(),
             switch: self.switch.clone(),
         };
-        let reader = PeriodicReader::builder(exporter).with_interval(route.delay).build();
+        let reader = PeriodicReader::builder(exporter).with_interval(delay).build();
         let provider = SdkMeterProvider::builder().with_reader(reader);
         Ok(provider.with_view(instruments::exponential_view).with_resource(resource).build())
     }
 }
+
+/// OTLP over HTTP as protobuf, in the words of the SDK.
+const BINARY: opentelemetry_otlp::Protocol = opentelemetry_otlp::Protocol::HttpBinary;
 
 /// What a request is called in logs: what its caller called it, or its trace.
 pub fn correlation_id() -> Option<String> {

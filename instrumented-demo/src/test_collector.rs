@@ -46,6 +46,7 @@ pub(crate) struct Arrived {
     pub(crate) spans: Vec<(String, Span)>,
     pub(crate) logs: Vec<(String, LogRecord)>,
     pub(crate) metrics: Vec<(String, Metric)>,
+    /// Who sent spans or metrics.
     pub(crate) resources: Vec<Resource>,
     /// Everything as text, to look for words in.
     pub(crate) words: String,
@@ -171,6 +172,7 @@ impl MetricsService for Collector {
             arrived.words.push_str(&format!("{request:?}"));
             for group in request.resource_metrics {
                 let service = service(group.resource.as_ref());
+                arrived.resources.extend(group.resource);
                 let metrics = group.scope_metrics.into_iter().flat_map(|scope| scope.metrics);
                 arrived.metrics.extend(metrics.map(|metric| (service.clone(), metric)));
             }

@@ -8,6 +8,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Instances of a scaled role at most.
+pub const INSTANCES_MAX: usize = 6;
+
 /// A part of the system; each of its instances is a server of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -155,6 +158,13 @@ impl Role {
     /// customers and systems outside have none, and the cache speaks plainly.
     pub const fn shows_papers(self) -> bool {
         self.is_instrumented() && !matches!(self, Role::Gateway | Role::Cache)
+    }
+
+    /// Whether it gets more instances under load: where there are several, and none reads a topic, so
+    /// that one can go and no message is delivered again for it.
+    pub fn is_scaled(self) -> bool {
+        let reads = TOPICS.iter().any(|topic| topic.consumers.contains(&self));
+        self.facts().instances > 1 && !reads
     }
 
     /// Whether it sends telemetry.

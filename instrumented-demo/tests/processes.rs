@@ -13,30 +13,38 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use customer::Customer;
+use instrumented_demo::autoscale::{Policy, Utilisation};
 use instrumented_demo::faults::{Command, World};
-use instrumented_demo::run::{self, Mode, Options, Ports, Program, Running};
+use instrumented_demo::run::{self, Mode, Options, Ports, Program, Running, Scaling};
 use instrumented_demo::telemetry::Settings;
-use instrumented_demo::topology::{Shop, TOPICS, expected_edges};
-use test_collector::{CONSUMER, Collector};
+use instrumented_demo::topology::{INSTANCES_MAX, Shop, TOPICS, expected_edges};
+use test_collector::{CONSUMER, Collector, attribute};
 
-async fn start(collector: &Collector, tls: bool) -> Running {
+async fn start(collector: &Collector, options: Options) -> Running {
     let path = PathBuf::from(env!("CARGO_BIN_EXE_instrumented-demo"));
     let telemetry = Settings { endpoint: Some(collector.endpoint.clone()), ..Settings::default() };
     let options = Options {
         mode: Mode::Processes,
-        shop: Shop::Five,
         ports: Ports::Free,
         rate_per_s: 0.0,
         telemetry,
-        tls,
         program: Some(Program { path, arguments: vec!["instance".to_owned()] }),
-        ..Options::default()
+        ..options
     };
     run::start(options).await.unwrap()
 }
 
+fn small() -> Options {
+    Options { shop: Shop::Five, ..Options::default() }
+}
+
 fn is_alive(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// A process for a place, by the name of its instance.
+fn pid_of(running: &Running, name: &str) -> Option<u32> {
+    running.footprint().iter().find(|one| one.name == name).map(|one| one.pid)
 }
 
 /// Each consumer of the small shop has had a message.
@@ -52,7 +60,7 @@ fn has_consumed(arrived: &test_collector::Arrived) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn end_to_end_processes_have_the_edges_of_the_topology_and_leave_nobody() {
     let collector = Collector::start().await;
-    let running = start(&collector, true).await;
+    let running = start(&collector, Options { tls: true, ..small() }).await;
     let usage = running.footprint();
     assert_eq!(usage.len(), running.listeners().len());
     for one in &usage {
@@ -74,11 +82,8 @@ async fn end_to_end_processes_have_the_edges_of_the_topology_and_leave_nobody() 
 #[tokio::test(flavor = "multi_thread")]
 async fn end_to_end_a_killed_process_comes_back() {
     let collector = Collector::start().await;
-    let running = start(&collector, false).await;
-    let pid = |running: &Running| {
-        let usage = running.footprint();
-        usage.iter().find(|one| one.name == "payment-service-1").map(|one| one.pid)
-    };
+    let running = start(&collector, small()).await;
+    let pid = |running: &Running| pid_of(running, "payment-service-1");
     let before = pid(&running).unwrap();
     let down_for = Duration::from_millis(1);
     let instance = "payment-service-1".to_owned();
@@ -103,4 +108,33 @@ async fn end_to_end_a_killed_process_comes_back() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), are_gone).await.expect("somebody is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn end_to_end_busy_processes_get_company() {
+    let target = Utilisation { cpu_percent: 1e-6, memory_percent: 1e9 };
+    let scale_down_after = Duration::from_secs(3_600);
+    let scaling = Scaling {
+        every: Duration::from_millis(20),
+        policy: Policy { target, scale_down_after, ..Policy::small() },
+        leave_time: Duration::ZERO,
+    };
+    let collector = Collector::start().await;
+    let options = Options { scaling: Some(scaling), ..Options::default() };
+    let running = start(&collector, options).await;
+    let last = format!("payment-service-{INSTANCES_MAX}");
+    let sends = |arrived: &test_collector::Arrived| {
+        let ids = arrived.resources.iter();
+        let mut ids = ids.filter_map(|r| attribute(&r.attributes, "service.instance.id"));
+        ids.any(|id| id == last)
+    };
+    collector.until("telemetry of the last instance", sends).await;
+    assert!(pid_of(&running, &last).is_some_and(is_alive));
+    let pids: Vec<_> = running.footprint().iter().map(|one| one.pid).collect();
+    let ended = running.stop().await;
+    assert_eq!(ended.losses, Vec::<String>::new());
+    let left: Vec<_> = pids.iter().filter(|pid| is_alive(**pid)).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let memory = collector.arrived().metrics;
+    assert!(memory.iter().any(|(_, metric)| metric.name == "process.memory.usage"));
 }

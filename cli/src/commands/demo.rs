@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use api::client::Client;
 use clap::{Args, CommandFactory, FromArgMatches, Subcommand, ValueEnum};
-use instrumented_demo::run::{self, Mode, Options, Ports, Program, Running, Usage};
+use instrumented_demo::run::{self, Mode, Options, Ports, Program, Running, Scaling, Usage};
 use instrumented_demo::scenarios::{self, Scenario};
 use instrumented_demo::telemetry::Settings;
 use instrumented_demo::truth::Record;
@@ -152,6 +152,7 @@ impl RunArgs {
             scenario: self.scenario()?,
             program: Some(program),
             truth: self.data.clone(),
+            scaling: Some(Scaling::default()),
             ..Options::default()
         })
     }

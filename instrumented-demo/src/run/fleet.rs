@@ -1,6 +1,10 @@
 //! All instances of a run: started, killed, brought back, told what is wrong with them, stopped.
 
-use std::collections::{BTreeMap, HashMap};
+mod scale;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -40,6 +44,8 @@ pub(super) struct Fleet {
     stage: Handle,
     redirects: Redirects,
     mesh: Arc<Mesh>,
+    /// Callers and callees whose way is not as it should be.
+    spoiled: Mutex<BTreeSet<(Role, Role)>>,
     /// Told whenever an instance has ended.
     ended: Notify,
     /// From now on nobody is brought back.
@@ -50,6 +56,9 @@ pub(super) struct Fleet {
 #[derive(Debug)]
 struct Slot {
     state: State,
+    address: SocketAddr,
+    /// It was asked to leave, and serves those who have not heard of it.
+    is_leaving: bool,
     knobs: Knobs,
     losses: Vec<String>,
 }
@@ -70,6 +79,16 @@ enum Runner {
     Process(Process),
 }
 
+impl Slot {
+    fn set(&mut self, settings: Settings) -> anyhow::Result<()> {
+        self.knobs.replace(settings);
+        match &mut self.state {
+            State::Runs(Runner::Process(process)) => process.set(&self.knobs.read()),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Fleet {
     /// Nobody runs yet.
     pub(super) fn new(
@@ -83,9 +102,15 @@ impl Fleet {
             (Mode::Processes, Some(program)) => Some(program.clone()),
             (Mode::Processes, None) => bail!("processes need a program to be started from"),
         };
-        let slot = || Slot { state: State::Gone, knobs: Knobs::new(), losses: Vec::new() };
+        let slot = |spec: &Spec| Slot {
+            state: State::Gone,
+            address: spec.address,
+            is_leaving: false,
+            knobs: Knobs::new(),
+            losses: Vec::new(),
+        };
         Ok(Fleet {
-            slots: Mutex::new((0..specs.len()).map(|at| (at, slot())).collect()),
+            slots: Mutex::new(specs.iter().map(slot).enumerate().collect()),
             by_id: specs.iter().enumerate().map(|(at, spec)| (spec.id.clone(), at)).collect(),
             specs,
             program,
@@ -93,6 +118,7 @@ impl Fleet {
             stage,
             redirects: Redirects::default(),
             mesh: Arc::new(Mesh::new(options.seed)),
+            spoiled: Mutex::default(),
             ended: Notify::new(),
             is_stopping: AtomicBool::new(false),
         })
@@ -106,9 +132,14 @@ impl Fleet {
         self.by_id.get(id).copied().with_context(|| format!("there is no instance {id}"))
     }
 
+    /// The specifications of those that a run begins with.
+    fn first_ones(&self) -> impl Iterator<Item = &Spec> {
+        self.specs.iter().filter(|spec| !spec.is_spare)
+    }
+
     /// Names and addresses.
     pub(super) fn listeners(&self) -> Vec<(String, SocketAddr)> {
-        self.specs.iter().map(|spec| (spec.id.clone(), spec.address)).collect()
+        self.first_ones().map(|spec| (spec.id.clone(), spec.address)).collect()
     }
 
     /// What faults can hit.
@@ -118,10 +149,10 @@ impl Fleet {
             instance: spec.id.clone(),
             host: spec.host.clone(),
         };
-        let roles: Vec<Role> = self.specs.iter().map(|spec| spec.role).collect();
+        let roles: Vec<Role> = self.first_ones().map(|spec| spec.role).collect();
         let edges = crate::topology::connections(&roles);
         let edges = edges.into_iter().map(|(a, b)| (a.name().to_owned(), b.name().to_owned()));
-        faults::Fleet { instances: self.specs.iter().map(member).collect(), edges: edges.collect() }
+        faults::Fleet { instances: self.first_ones().map(member).collect(), edges: edges.collect() }
     }
 
     /// Names and process ids.
@@ -141,7 +172,8 @@ impl Fleet {
     /// Starts all: first one of each role, which makes its databases, then the others.
     pub(super) async fn start(self: &Arc<Fleet>) -> anyhow::Result<()> {
         let is_first = |at: &usize| *at == 0 || self.specs[*at - 1].role != self.specs[*at].role;
-        let (first, others): (Vec<usize>, Vec<usize>) = (0..self.specs.len()).partition(is_first);
+        let places = 0..self.first_ones().count();
+        let (first, others): (Vec<usize>, Vec<usize>) = places.partition(is_first);
         for wave in [first, others] {
             let mut waiting = Vec::new();
             for at in wave {
@@ -188,7 +220,7 @@ impl Fleet {
         let ended = move |ending| Fleet::note_end(&fleet, at, ending);
         let mut slots = self.slots();
         let slot = slots.get_mut(&at).context("there is no such instance")?;
-        let spec = &self.specs[at];
+        let spec = &Spec { address: slot.address, ..self.specs[at].clone() };
         let runner = match &self.program {
             None => {
                 let (knobs, redirects) = (slot.knobs.clone(), self.redirects.clone());
@@ -218,7 +250,9 @@ impl Fleet {
             Ok((_, losses)) => slot.losses.extend(losses),
             Err(error) => slot.losses.push(format!("{}: {error:#}", fleet.specs[at].id)),
         }
+        let is_leaving = std::mem::take(&mut slot.is_leaving);
         let again = match std::mem::replace(&mut slot.state, State::Gone) {
+            State::Runs(_) if is_leaving => None,
             // It died by itself, after it had served.
             State::Runs(_) => Some(RECOVERY_TIME),
             State::Ending { starts_again } => starts_again,
@@ -288,11 +322,9 @@ impl Fleet {
         let at = self.at(instance)?;
         let mut slots = self.slots();
         let slot = slots.get_mut(&at).context("there is no such instance")?;
-        slot.knobs.replace(settings);
-        match &mut slot.state {
-            State::Runs(Runner::Process(process)) => process.set(&slot.knobs.read()),
-            _ => Ok(()),
-        }
+        slot.set(settings)?;
+        self.share_settings(&mut slots, self.specs[at].role);
+        Ok(())
     }
 
     async fn spoil(
@@ -304,12 +336,19 @@ impl Fleet {
         let role = Role::by_name(caller).with_context(|| format!("there is no {caller}"))?;
         self.mesh.set(caller, callee, conditions).await;
         let is_good = conditions == Conditions::default();
-        let callees: Vec<SocketAddr> = self
-            .specs
-            .iter()
-            .filter(|spec| spec.role.name() == callee)
-            .map(|spec| spec.address)
-            .collect();
+        let called = Role::by_name(callee).with_context(|| format!("there is no {callee}"))?;
+        {
+            let mut spoiled = self.spoiled.lock().unwrap_or_else(PoisonError::into_inner);
+            match is_good {
+                true => spoiled.remove(&(role, called)),
+                false => spoiled.insert((role, called)),
+            };
+        }
+        let callees: Vec<SocketAddr> = {
+            let slots = self.slots();
+            let of_role = slots.iter().filter(|(at, _)| self.specs[**at].role == called);
+            of_role.map(|(_, slot)| slot.address).filter(|real| real.port() != 0).collect()
+        };
         for real in callees {
             let instead = match is_good {
                 true => None,

@@ -9,13 +9,14 @@ use anyhow::Context as _;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::spec::Spec;
 use crate::faults::Knobs;
 use crate::identity::Papers;
 use crate::roles::{Instance, Parts};
 use crate::telemetry::{Identity, Telemetry, process_environment};
+use crate::usage::Meter;
 use crate::wire::{Caller, Redirects, Setup};
 
 /// The variable in which a process finds the specification of its instance.
@@ -28,6 +29,8 @@ const BACKLOG: u32 = 1_024;
 /// How an instance is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
+    /// When nobody knows it any more, in good order.
+    Leave,
     /// In good order: what it has to say is said.
     Stop,
     /// At once: what it had to say is lost.
@@ -41,10 +44,12 @@ pub(super) struct Outside {
     pub(super) redirects: Redirects,
     /// Where exporters run.
     pub(super) telemetry: Handle,
-    /// When and how it ends; a sender that is dropped kills it.
-    pub(super) end: oneshot::Receiver<End>,
+    /// Whether and how it ends; a sender that is dropped kills it.
+    pub(super) end: watch::Receiver<Option<End>>,
     /// Told once it serves.
     pub(super) ready: oneshot::Sender<()>,
+    /// Where it is looked up what it uses, if the system tells.
+    pub(super) meter: Option<Meter>,
 }
 
 /// Lives until the end. Returns how it ended, and the telemetry that could not be sent.
@@ -61,7 +66,7 @@ pub(super) fn live(spec: &Spec, outside: Outside) -> anyhow::Result<(End, Vec<St
     runtime.shutdown_background();
     drop(subscribed);
     match &ended {
-        Ok(End::Stop) => return Ok((End::Stop, telemetry.shutdown())),
+        Ok(End::Stop | End::Leave) => return Ok((End::Stop, telemetry.shutdown())),
         Ok(End::Kill) | Err(_) => telemetry.abandon(),
     }
     ended.map(|end| (end, Vec::new()))
@@ -83,7 +88,9 @@ fn telemetry(spec: &Spec, outside: &Outside) -> anyhow::Result<Telemetry> {
     }
     let settings = spec.telemetry.clone();
     let (knobs, runtime) = (&outside.knobs, &outside.telemetry);
-    Telemetry::start(identity, settings, knobs, runtime, &process_environment)
+    let telemetry = Telemetry::start(identity, settings, knobs, runtime, &process_environment)?;
+    outside.meter.iter().for_each(|meter| telemetry.instruments().observe_usage(meter.clone()));
+    Ok(telemetry)
 }
 
 async fn serve(spec: &Spec, outside: Outside, telemetry: &Arc<Telemetry>) -> anyhow::Result<End> {
@@ -109,18 +116,37 @@ async fn serve(spec: &Spec, outside: Outside, telemetry: &Arc<Telemetry>) -> any
         knobs: outside.knobs,
     }));
     let death = instance.death.clone();
+    let leaving = instance.clone();
     let ready = move || {
         // Nobody waits any more: then nobody minds.
         let _ = outside.ready.send(());
     };
     tokio::select! {
-        end = outside.end => Ok(end.unwrap_or(End::Kill)),
+        end = asked(outside.end, &leaving, spec.leave_time) => Ok(end),
         () = death.struck() => Ok(End::Kill),
         served = instance.serve(listener, ready) => {
             served.with_context(|| format!("{} does not serve", spec.id))?;
             Ok(End::Kill)
         }
     }
+}
+
+/// Waits until the instance is to end, and until nobody knows it any more where it leaves.
+async fn asked(
+    mut end: watch::Receiver<Option<End>>,
+    instance: &Instance,
+    leave_time: Duration,
+) -> End {
+    let how = end.wait_for(Option::is_some).await.map_or(Some(End::Kill), |how| *how);
+    if how == Some(End::Leave) {
+        instance.leave();
+        let changed = end.wait_for(|how| *how != Some(End::Leave));
+        return match tokio::time::timeout(leave_time, changed).await {
+            Ok(how) => how.map_or(Some(End::Kill), |how| *how).unwrap_or(End::Kill),
+            Err(_) => End::Stop,
+        };
+    }
+    how.unwrap_or(End::Kill)
 }
 
 /// What a server shows to callers, and asks of them.

@@ -10,13 +10,14 @@ use std::thread;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::instance::{self, End, Outside, SPEC_VARIABLE};
 use super::spec::Spec;
 use super::tasks::Ending;
 use crate::faults::{Knobs, Settings};
 use crate::topology::Role;
+use crate::usage::Meter;
 use crate::wire::Redirects;
 
 /// What a child says on its standard output when it serves; other lines are log lines.
@@ -38,6 +39,8 @@ enum Order {
     Settings(Box<Settings>),
     /// From now on an address is reached elsewhere, or where it is.
     Redirect { caller: Role, real: SocketAddr, instead: Option<SocketAddr> },
+    /// Be forgotten, then end in good order.
+    Leave,
     /// End in good order.
     Stop,
 }
@@ -127,15 +130,15 @@ impl Process {
 
     /// Asks it to end; it says so itself when it has.
     pub(super) fn end(mut self, how: End) -> Option<thread::JoinHandle<()>> {
-        match how {
-            End::Stop => {
-                if self.order(&Order::Stop).is_err() {
-                    self.kill();
-                }
-            }
-            End::Kill => self.kill(),
+        if how == End::Kill || self.order(&Order::Stop).is_err() {
+            self.kill();
         }
         self.watcher.take()
+    }
+
+    /// Asks it to leave.
+    pub(super) fn leave(&mut self) -> anyhow::Result<()> {
+        self.order(&Order::Leave)
     }
 
     fn kill(&self) {
@@ -164,7 +167,7 @@ pub fn instance_main() -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let (knobs, redirects) = (Knobs::new(), Redirects::default());
-    let (end, end_asked) = oneshot::channel();
+    let (end, end_asked) = watch::channel(None);
     let (ready, is_ready) = oneshot::channel();
     let obeyed = (knobs.clone(), redirects.clone());
     thread::Builder::new().name("orders".to_owned()).spawn(move || obey(obeyed, end))?;
@@ -174,14 +177,15 @@ pub fn instance_main() -> anyhow::Result<()> {
         }
     });
     let telemetry = runtime.handle().clone();
-    let outside = Outside { knobs, redirects, telemetry, end: end_asked, ready };
+    let meter = Some(Meter::of_process(std::process::id()));
+    let outside = Outside { knobs, redirects, telemetry, end: end_asked, ready, meter };
     let (_, losses) = instance::live(&spec, outside)?;
     losses.iter().for_each(|loss| eprintln!("{}: {loss}", spec.id));
     Ok(())
 }
 
 /// Reads orders until the parent is gone.
-fn obey((knobs, redirects): (Knobs, Redirects), end: oneshot::Sender<End>) {
+fn obey((knobs, redirects): (Knobs, Redirects), end: watch::Sender<Option<End>>) {
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         match serde_json::from_str(&line) {
             Ok(Order::Settings(settings)) => knobs.replace(*settings),
@@ -189,13 +193,14 @@ fn obey((knobs, redirects): (Knobs, Redirects), end: oneshot::Sender<End>) {
                 redirects.set(caller, real, instead);
             }
             Ok(Order::Redirect { caller, real, instead: None }) => redirects.clear(caller, real),
+            Ok(Order::Leave) => drop(end.send_replace(Some(End::Leave))),
             Ok(Order::Stop) => {
-                let _ = end.send(End::Stop);
+                end.send_replace(Some(End::Stop));
                 return;
             }
             Err(error) => eprintln!("an order was not understood: {error}"),
         }
     }
     // The parent is gone, and with it who would read what is left to say.
-    let _ = end.send(End::Kill);
+    end.send_replace(Some(End::Kill));
 }

@@ -1,8 +1,9 @@
 //! Who runs where: one specification for each instance, which is all that it needs to know.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Options;
 use crate::identity::{Authority, Papers};
 use crate::telemetry;
-use crate::topology::Role;
+use crate::topology::{INSTANCES_MAX, Role};
 use crate::wire::Addresses;
 
 /// Hosts that instances claim to run on.
@@ -34,6 +35,10 @@ pub(super) struct Spec {
     pub(super) id: String,
     pub(super) host: String,
     pub(super) address: SocketAddr,
+    /// Whether it runs only when more of its role are needed; its address is then found at its start.
+    pub(super) is_spare: bool,
+    /// How long it still serves when it leaves.
+    pub(super) leave_time: Duration,
     /// Addresses that are not asked of the registry.
     pub(super) fixed: Addresses,
     pub(super) roles: Vec<Role>,
@@ -44,7 +49,10 @@ pub(super) struct Spec {
     pub(super) papers: Option<Papers>,
 }
 
-/// The specifications of a run, in the order in which instances start.
+/// Where one of the spares is until it starts.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// The specifications of a run, in the order in which instances start; spares come last.
 pub(super) fn lay_out(options: &Options, folder: &Path) -> anyhow::Result<Vec<Spec>> {
     let roles = options.shop.roles();
     let mut ports = Taken { ports: options.ports, held: Vec::new() };
@@ -55,12 +63,15 @@ pub(super) fn lay_out(options: &Options, folder: &Path) -> anyhow::Result<Vec<Sp
         }
     }
     let fixed = fixed(&roles, &placed);
+    placed.extend(spares(options, &roles));
     let papers = papers(options, &roles)?;
     let spec = |(at, &(role, number, address)): (usize, &(Role, usize, SocketAddr))| Spec {
         role,
         id: format!("{}-{number}", role.name()),
         host: HOSTS[at % HOSTS.len()].to_owned(),
         address,
+        is_spare: address == NOWHERE,
+        leave_time: options.scaling.map(|scaling| scaling.leave_time).unwrap_or_default(),
         fixed: fixed.clone(),
         roles: roles.clone(),
         folder: folder.to_owned(),
@@ -69,6 +80,23 @@ pub(super) fn lay_out(options: &Options, folder: &Path) -> anyhow::Result<Vec<Sp
         papers: papers.get(&role).cloned(),
     };
     Ok(placed.iter().enumerate().map(spec).collect())
+}
+
+/// The further instances of the scaled roles. Only a registry tells callers of them.
+fn spares(options: &Options, roles: &[Role]) -> Vec<(Role, usize, SocketAddr)> {
+    if options.scaling.is_none() || !roles.contains(&Role::Registry) {
+        return Vec::new();
+    }
+    let of_role = |role: &Role| {
+        let role = *role;
+        (role.facts().instances + 1..=INSTANCES_MAX).map(move |number| (role, number, NOWHERE))
+    };
+    roles.iter().filter(|role| role.is_scaled()).flat_map(of_role).collect()
+}
+
+/// An address on a free port.
+pub(super) fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind(NOWHERE)?.local_addr()
 }
 
 /// Papers for each role, from an authority that exists only here.

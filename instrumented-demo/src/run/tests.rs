@@ -3,3 +3,4 @@
 mod customer;
 mod end_to_end;
 mod integration;
+mod scaling;

@@ -9,6 +9,8 @@ use super::wire;
 
 /// No service, node or edge.
 pub(super) const NOTHING: u32 = u32::MAX;
+/// Tag and length of a request or of a scope: beyond 2²⁸ bytes there is none.
+const OPEN_LEN_MAX: usize = 5;
 const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.42.0";
 
 /// Kind of a span, by its number in OTLP.
@@ -95,6 +97,13 @@ pub(super) struct Resource<'a> {
     pub(super) domain: &'a str,
 }
 
+/// Whose a service is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner<'a> {
+    pub(super) team: &'a str,
+    pub(super) domain: &'a str,
+}
+
 /// An operation: a span name of a service on one side of a call.
 #[derive(Clone, Debug)]
 pub(super) struct Op {
@@ -108,11 +117,40 @@ pub(super) struct Op {
     pub(super) edge: u32,
     /// Of an HTTP server: what its metrics say beside the status.
     pub(super) route: Option<Route>,
+    pub(super) fields: Fields,
+}
+
+/// What is the same on all spans of an operation, encoded: one piece of memory, since systems have
+/// thousands of operations and a span touches one of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fields {
+    bytes: Vec<u8>,
+    head_len: usize,
+    plain_len: usize,
+}
+
+impl Fields {
     /// Name and kind.
-    pub(super) head: Vec<u8>,
-    pub(super) attributes: Vec<u8>,
-    /// Attributes of a span that did well.
-    pub(super) success: Vec<u8>,
+    pub(super) fn head(&self) -> &[u8] {
+        &self.bytes[..self.head_len]
+    }
+
+    /// Attributes, however it went.
+    pub(super) fn attributes(&self) -> &[u8] {
+        &self.bytes[self.head_len..self.plain_len]
+    }
+
+    /// Attributes of a span that did well, beside the others.
+    pub(super) fn success(&self) -> &[u8] {
+        &self.bytes[self.plain_len..]
+    }
+}
+
+/// An operation that is being described.
+struct Draft {
+    op: Op,
+    attributes: Vec<u8>,
+    success: Vec<u8>,
 }
 
 /// An endpoint in HTTP.
@@ -257,6 +295,24 @@ impl Catalog {
         place
     }
 
+    /// A service of a made-up system with an instance on each of these hosts. Ports go up from the
+    /// first one.
+    pub(super) fn made_up(
+        &mut self,
+        name: &str,
+        port_first: u16,
+        owner: Owner<'_>,
+        hosts: impl IntoIterator<Item = u8>,
+    ) -> u32 {
+        let service = self.service(name, port_first + self.services.len() as u16);
+        let Owner { team, domain } = owner;
+        for (host, number) in hosts.into_iter().zip(1..) {
+            let of = Resource { namespace: "", version: "1.0.0", host, team, domain };
+            self.instance(service, format!("{name}-{number}"), &of);
+        }
+        service
+    }
+
     /// How a failure shows on a span of an operation.
     pub(super) fn outcome(&self, op: &Op, failure: FailureId) -> &Outcome {
         let protocol = op.protocol as usize;
@@ -264,15 +320,21 @@ impl Catalog {
         &self.outcomes[(protocol * KINDS.len() + kind) * FAILURES.len() + usize::from(failure)]
     }
 
-    fn add(&mut self, mut op: Op) -> u32 {
-        wire::text(&mut op.head, 5, &op.name);
-        wire::uint(&mut op.head, 6, op.kind as u64);
+    fn add(&mut self, draft: Draft) -> u32 {
+        let Draft { mut op, attributes, success } = draft;
+        let fields = &mut op.fields;
+        wire::text(&mut fields.bytes, 5, &op.name);
+        wire::uint(&mut fields.bytes, 6, op.kind as u64);
+        fields.head_len = fields.bytes.len();
+        fields.bytes.extend(attributes);
+        fields.plain_len = fields.bytes.len();
+        fields.bytes.extend(success);
         self.ops.push(op);
         self.ops.len() as u32 - 1
     }
 
-    fn op(&self, service: u32, kind: Kind, protocol: Protocol, name: String) -> Op {
-        Op {
+    fn draft(&self, service: u32, kind: Kind, protocol: Protocol, name: String) -> Draft {
+        let op = Op {
             service,
             kind,
             protocol,
@@ -280,31 +342,31 @@ impl Catalog {
             charged: self.services[service as usize].node,
             edge: NOTHING,
             route: None,
-            head: Vec::new(),
-            attributes: Vec::new(),
-            success: Vec::new(),
-        }
+            fields: Fields::default(),
+        };
+        Draft { op, attributes: Vec::new(), success: Vec::new() }
     }
 
     pub(super) fn internal(&mut self, service: u32, name: &str) -> u32 {
-        self.add(self.op(service, Kind::Internal, Protocol::Plain, name.to_owned()))
+        self.add(self.draft(service, Kind::Internal, Protocol::Plain, name.to_owned()))
     }
 
     pub(super) fn http_server(&mut self, service: u32, route: Route) -> u32 {
         let Route { method, route: path } = route;
-        let mut op = self.op(service, Kind::Server, Protocol::Http, format!("{method} {path}"));
-        op.edge = self.edge(self.user, op.charged);
-        op.route = Some(route);
+        let mut draft =
+            self.draft(service, Kind::Server, Protocol::Http, format!("{method} {path}"));
+        draft.op.edge = self.edge(self.user, draft.op.charged);
+        draft.op.route = Some(route);
         let Service { name, port, .. } = &self.services[service as usize];
-        let out = &mut op.attributes;
+        let out = &mut draft.attributes;
         wire::text_attribute(out, 9, "http.request.method", [method, ""]);
         wire::text_attribute(out, 9, "http.route", [path, ""]);
         wire::text_attribute(out, 9, "url.scheme", ["http", ""]);
         wire::text_attribute(out, 9, "server.address", [name, ""]);
         wire::int_attribute(out, 9, "server.port", i64::from(*port));
         let success = i64::from(route.success());
-        wire::int_attribute(&mut op.success, 9, "http.response.status_code", success);
-        self.add(op)
+        wire::int_attribute(&mut draft.success, 9, "http.response.status_code", success);
+        self.add(draft)
     }
 
     /// A call of a route of a service, which may be asked for at the address of another one.
@@ -317,28 +379,28 @@ impl Catalog {
         timeout_ms: i64,
     ) -> u32 {
         let Route { method, route: path } = route;
-        let mut op = self.op(from, Kind::Client, Protocol::Http, format!("{method} {path}"));
+        let mut draft = self.draft(from, Kind::Client, Protocol::Http, format!("{method} {path}"));
         let callee = self.services.get(callee as usize).map(|service| service.node);
         let callee =
             callee.unwrap_or_else(|| self.node(NodeKind::External, &format!("{}:{}", at.0, at.1)));
-        op.edge = self.edge(op.charged, callee);
-        op.charged = callee;
-        let out = &mut op.attributes;
+        draft.op.edge = self.edge(draft.op.charged, callee);
+        draft.op.charged = callee;
+        let out = &mut draft.attributes;
         wire::text_attribute(out, 9, "http.request.method", [method, ""]);
         wire::text_attribute(out, 9, "url.template", [path, ""]);
         wire::text_attribute(out, 9, "server.address", [at.0, ""]);
         wire::int_attribute(out, 9, "server.port", i64::from(at.1));
         wire::int_attribute(out, 9, "call.timeout_ms", timeout_ms);
         let success = i64::from(route.success());
-        wire::int_attribute(&mut op.success, 9, "http.response.status_code", success);
-        self.add(op)
+        wire::int_attribute(&mut draft.success, 9, "http.response.status_code", success);
+        self.add(draft)
     }
 
     pub(super) fn rpc_server(&mut self, service: u32, system: &str, method: &str) -> u32 {
-        let mut op = self.op(service, Kind::Server, Protocol::Grpc, method.to_owned());
-        op.edge = self.edge(self.user, op.charged);
-        self.rpc(&mut op, service, system);
-        self.add(op)
+        let mut draft = self.draft(service, Kind::Server, Protocol::Grpc, method.to_owned());
+        draft.op.edge = self.edge(self.user, draft.op.charged);
+        self.rpc(&mut draft, service, system);
+        self.add(draft)
     }
 
     /// A server whose caller has no span: the edge follows from the server alone.
@@ -357,80 +419,86 @@ impl Catalog {
         method: &str,
         timeout_ms: i64,
     ) -> u32 {
-        let mut op = self.op(from, Kind::Client, Protocol::Grpc, method.to_owned());
+        let mut draft = self.draft(from, Kind::Client, Protocol::Grpc, method.to_owned());
         let callee_node = self.services[callee as usize].node;
-        op.edge = self.edge(op.charged, callee_node);
-        op.charged = callee_node;
-        self.rpc(&mut op, callee, system);
-        wire::int_attribute(&mut op.attributes, 9, "call.timeout_ms", timeout_ms);
-        self.add(op)
+        draft.op.edge = self.edge(draft.op.charged, callee_node);
+        draft.op.charged = callee_node;
+        self.rpc(&mut draft, callee, system);
+        wire::int_attribute(&mut draft.attributes, 9, "call.timeout_ms", timeout_ms);
+        self.add(draft)
     }
 
-    fn rpc(&self, op: &mut Op, callee: u32, system: &str) {
+    fn rpc(&self, draft: &mut Draft, callee: u32, system: &str) {
         let Service { name, port, .. } = &self.services[callee as usize];
-        let out = &mut op.attributes;
+        let out = &mut draft.attributes;
         wire::text_attribute(out, 9, "rpc.system.name", [system, ""]);
-        wire::text_attribute(out, 9, "rpc.method", [&op.name, ""]);
+        wire::text_attribute(out, 9, "rpc.method", [&draft.op.name, ""]);
         wire::text_attribute(out, 9, "server.address", [name, ""]);
         wire::int_attribute(out, 9, "server.port", i64::from(*port));
-        wire::text_attribute(&mut op.success, 9, "rpc.response.status_code", ["OK", ""]);
+        wire::text_attribute(&mut draft.success, 9, "rpc.response.status_code", ["OK", ""]);
     }
 
     pub(super) fn database(&mut self, from: u32, statement: Statement<'_>) -> u32 {
         let Statement { namespace, address, operation, table, text } = statement;
         let summary = format!("{operation} {table}");
-        let mut op = self.op(from, Kind::Client, Protocol::Db, summary);
+        let mut draft = self.draft(from, Kind::Client, Protocol::Db, summary);
         let at = if address.is_empty() { "" } else { "@" };
         let node = self.node(NodeKind::Db, &format!("sqlite:{namespace}{at}{address}"));
-        op.edge = self.edge(op.charged, node);
-        op.charged = node;
-        let out = &mut op.attributes;
+        draft.op.edge = self.edge(draft.op.charged, node);
+        draft.op.charged = node;
+        let out = &mut draft.attributes;
         let texts = [
             ("db.system.name", "sqlite"),
             ("db.namespace", namespace),
             ("server.address", address),
             ("db.operation.name", operation),
             ("db.collection.name", table),
-            ("db.query.summary", &op.name),
+            ("db.query.summary", &draft.op.name),
             ("db.query.text", text),
         ];
         for (key, value) in texts.into_iter().filter(|(_, value)| !value.is_empty()) {
             wire::text_attribute(out, 9, key, [value, ""]);
         }
         wire::int_attribute(out, 9, "call.timeout_ms", 5_000);
-        self.add(op)
+        self.add(draft)
     }
 
     /// A call of something outside that sends nothing, in no protocol that has conventions.
     pub(super) fn external(&mut self, from: u32, at: (&str, u16), name: &str) -> u32 {
-        let mut op = self.op(from, Kind::Client, Protocol::Plain, name.to_owned());
+        let mut draft = self.draft(from, Kind::Client, Protocol::Plain, name.to_owned());
         let node = self.node(NodeKind::External, &format!("{}:{}", at.0, at.1));
-        op.edge = self.edge(op.charged, node);
-        op.charged = node;
-        wire::text_attribute(&mut op.attributes, 9, "server.address", [at.0, ""]);
-        wire::int_attribute(&mut op.attributes, 9, "server.port", i64::from(at.1));
-        wire::int_attribute(&mut op.attributes, 9, "call.timeout_ms", 2_000);
-        self.add(op)
+        draft.op.edge = self.edge(draft.op.charged, node);
+        draft.op.charged = node;
+        wire::text_attribute(&mut draft.attributes, 9, "server.address", [at.0, ""]);
+        wire::int_attribute(&mut draft.attributes, 9, "server.port", i64::from(at.1));
+        wire::int_attribute(&mut draft.attributes, 9, "call.timeout_ms", 2_000);
+        self.add(draft)
     }
 
     pub(super) fn producer(&mut self, from: u32, topic: &str) -> u32 {
-        let mut op = self.op(from, Kind::Producer, Protocol::Messaging, format!("send {topic}"));
+        let mut draft =
+            self.draft(from, Kind::Producer, Protocol::Messaging, format!("send {topic}"));
         let node = self.topic(topic);
-        op.edge = self.edge(op.charged, node);
-        op.charged = node;
-        messaging(&mut op.attributes, topic, "send");
-        self.add(op)
+        draft.op.edge = self.edge(draft.op.charged, node);
+        draft.op.charged = node;
+        messaging(&mut draft.attributes, topic, "send");
+        self.add(draft)
     }
 
     pub(super) fn consumer(&mut self, service: u32, topic: &str) -> u32 {
         let name = format!("process {topic}");
-        let mut op = self.op(service, Kind::Consumer, Protocol::Messaging, name);
+        let mut draft = self.draft(service, Kind::Consumer, Protocol::Messaging, name);
         let node = self.topic(topic);
-        op.edge = self.edge(node, op.charged);
-        messaging(&mut op.attributes, topic, "process");
+        draft.op.edge = self.edge(node, draft.op.charged);
+        messaging(&mut draft.attributes, topic, "process");
         let group = self.services[service as usize].name.as_str();
-        wire::text_attribute(&mut op.attributes, 9, "messaging.consumer.group.name", [group, ""]);
-        self.add(op)
+        wire::text_attribute(
+            &mut draft.attributes,
+            9,
+            "messaging.consumer.group.name",
+            [group, ""],
+        );
+        self.add(draft)
     }
 
     fn topic(&mut self, topic: &str) -> u32 {
@@ -450,19 +518,29 @@ impl Catalog {
         Call { client, server: self.rpc_server(callee, system, method), callee }
     }
 
-    /// Appends a request of one instance: its resource, our scope and the records, each a field of
-    /// the scope already.
-    pub(super) fn request(&self, out: &mut Vec<u8>, instance: u32, records: &[u8]) {
+    /// Bytes that the beginning of a request of an instance takes at most.
+    pub(super) fn head_len_max(&self, instance: u32) -> usize {
         let resource = &self.instances[instance as usize].resource;
-        let scope_len = self.scope.len() + records.len() + self.schema_url.len();
+        2 * OPEN_LEN_MAX + resource.len() + self.scope.len()
+    }
+
+    /// Makes a request of records of one instance, each a field of the scope already, that stand
+    /// behind room for its beginning. Returns where it begins.
+    pub(super) fn enclose(&self, bytes: &mut Vec<u8>, instance: u32) -> usize {
+        let room = self.head_len_max(instance);
+        let resource = &self.instances[instance as usize].resource;
+        bytes.extend_from_slice(&self.schema_url);
+        let scope_len = self.scope.len() + bytes.len() - room;
+        bytes.extend_from_slice(&self.schema_url);
         let len = resource.len() + wire::field_len(2, scope_len) + self.schema_url.len();
-        wire::open(out, 1, len);
-        out.extend_from_slice(resource);
-        wire::open(out, 2, scope_len);
-        out.extend_from_slice(&self.scope);
-        out.extend_from_slice(records);
-        out.extend_from_slice(&self.schema_url);
-        out.extend_from_slice(&self.schema_url);
+        let mut head = Vec::with_capacity(room);
+        wire::open(&mut head, 1, len);
+        head.extend_from_slice(resource);
+        wire::open(&mut head, 2, scope_len);
+        head.extend_from_slice(&self.scope);
+        let from = room - head.len();
+        bytes[from..room].copy_from_slice(&head);
+        from
     }
 }
 

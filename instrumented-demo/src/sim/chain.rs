@@ -1,11 +1,11 @@
 //! Traces that break what recursion or squares hide: 10,000 levels deep, 100,000 children of one
 //! parent, a million spans.
 
-use super::catalog::{Call, Catalog, Resource};
+use super::catalog::{Call, Catalog, Owner};
 use super::failure;
 use super::schedule::Schedule;
-use super::stream::World;
-use super::trace::{Open, Scene, Trace};
+use super::trace::{Open, Scene};
+use super::world::{Ground, World};
 
 /// Spans from the root to the deepest one.
 pub(super) const DEEP: usize = 10_000;
@@ -30,13 +30,8 @@ impl Ring {
     pub(super) fn add(catalog: &mut Catalog) -> Ring {
         let services: Vec<u32> = (0..SERVICES)
             .map(|nth| {
-                let name = format!("ring-{nth}");
-                let service = catalog.service(&name, 6000 + nth as u16);
-                let host = nth as u8;
-                let of =
-                    Resource { namespace: "", version: "1.0.0", host, team: "ring", domain: "" };
-                catalog.instance(service, format!("{name}-1"), &of);
-                service
+                let owner = Owner { team: "ring", domain: "" };
+                catalog.made_up(&format!("ring-{nth}"), 6000, owner, [nth as u8])
             })
             .collect();
         let next = services.iter().cycle().skip(1);
@@ -84,15 +79,13 @@ impl Ring {
         // The last service of the ring calls the first.
         let call = self.calls[SERVICES - 1];
         let last = self.calls[SERVICES - 2].callee;
-        let (first, last) = (scene.pick(self.first), scene.pick(last));
+        let last = scene.pick(last);
         let root = scene.begin(self.enter_last, last);
         for _ in 0..spans / 100 {
-            let client = scene.open(call.client, last);
-            scene.work(2_000);
-            let server = scene.open(call.server, first);
-            self.steps(scene, first, 98);
-            scene.close(server, failure::NONE);
-            scene.close(client, failure::NONE);
+            scene.call(call, last, [2_000, 0], |scene, first| {
+                self.steps(scene, first, 98);
+                failure::NONE
+            });
         }
         scene.close(root, failure::NONE);
     }
@@ -110,49 +103,33 @@ impl Ring {
 /// The three kinds in turn.
 #[derive(Debug)]
 pub(super) struct Chain {
-    catalog: Catalog,
+    ground: Ground,
     ring: Ring,
-    seed: u64,
-    schedule: Schedule,
 }
 
 impl Chain {
     pub(super) fn new(schedule: Schedule) -> Chain {
         let mut catalog = Catalog::new();
         let ring = Ring::add(&mut catalog);
-        Chain { catalog, ring, seed: schedule.seed, schedule }
+        Chain { ground: Ground { catalog, schedule }, ring }
     }
 }
 
 impl World for Chain {
-    fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    fn requests(&self) -> u64 {
-        self.schedule.requests
+    fn ground(&self) -> &Ground {
+        &self.ground
     }
 
     fn block_requests(&self) -> u64 {
         1
     }
 
-    fn start_ns(&self) -> u64 {
-        self.schedule.start_ns
-    }
-
-    fn end_ns(&self) -> u64 {
-        self.schedule.end_ns
-    }
-
-    fn tell(&self, request: u64, trace: &mut Trace) {
-        let start_ns = self.schedule.at_ns(request);
-        let mut scene = Scene::new(&self.catalog, trace, self.seed, request, start_ns);
+    fn tell(&self, scene: &mut Scene<'_>, request: u64) {
         // One of a million spans, then deep and wide ones in turn.
         match request {
-            2 => self.ring.huge(&mut scene, HUGE),
-            n if n % 2 == 0 => self.ring.deep(&mut scene, DEEP),
-            _ => self.ring.wide(&mut scene, WIDE),
+            2 => self.ring.huge(scene, HUGE),
+            n if n % 2 == 0 => self.ring.deep(scene, DEEP),
+            _ => self.ring.wide(scene, WIDE),
         }
     }
 }

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::answers::Tally;
 use super::encode::Requests;
 use super::metrics::Meters;
-use super::stream::{Block, RootSpan, Signals, World};
+use super::stream::{Block, RootSpan, Signals};
+use super::world::World;
 use super::{FAULT_SIXTHS, Options, Sent, Signal, Sink, Summary};
 use crate::truth::{Change, Record, Requests as Judged};
 
@@ -25,11 +26,12 @@ pub(super) struct Course<'a> {
 
 impl<'a> Course<'a> {
     pub(super) fn new(world: &'a dyn World, signals: Signals) -> Course<'a> {
+        let schedule = world.schedule();
         Course {
             world,
             signals,
             tally: Tally::new(world.catalog()),
-            meters: Meters::new(world.start_ns(), world.end_ns() - world.start_ns()),
+            meters: Meters::new(schedule.start_ns, schedule.end_ns - schedule.start_ns),
             late: VecDeque::new(),
             roots: Vec::new(),
             sent: Sent::default(),
@@ -55,7 +57,7 @@ impl<'a> Course<'a> {
         while !self.late.is_empty() {
             self.hand_over_late(sink)?;
         }
-        self.collect(self.world.end_ns() + self.meters.interval_ns, sink)
+        self.collect(self.world.schedule().end_ns + self.meters.interval_ns, sink)
     }
 
     fn hand_over_late(&mut self, sink: &mut dyn Sink) -> anyhow::Result<()> {
@@ -107,7 +109,7 @@ impl<'a> Course<'a> {
 
     /// Whether anyone would have noticed the fault.
     fn judged(&self, mut record: Record) -> Record {
-        let (start_ns, end_ns) = (self.world.start_ns(), self.world.end_ns());
+        let (start_ns, end_ns) = (self.world.schedule().start_ns, self.world.schedule().end_ns);
         let sixth_ns = (end_ns - start_ns) / 6;
         let fault_ns = start_ns + FAULT_SIXTHS.start * sixth_ns;
         let windows =

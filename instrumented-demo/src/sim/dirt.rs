@@ -13,8 +13,9 @@ use super::encode::{self, Ids};
 use super::mesh::{Mesh, SMALL};
 use super::random::Random;
 use super::schedule::Schedule;
-use super::stream::{Maker, World};
+use super::stream::Maker;
 use super::trace::{Scene, Span, Trace};
+use super::world::{Ground, World};
 
 #[cfg(test)]
 mod tests;
@@ -170,10 +171,10 @@ impl Dirty {
     pub(super) fn new(schedule: Schedule, rates: Rates) -> Dirty {
         let seed = schedule.seed;
         let mut mesh = Mesh::new(SMALL, schedule);
-        let ring = Ring::add(&mut mesh.catalog);
-        let service = mesh.catalog.service("", 0);
+        let ring = Ring::add(&mut mesh.ground.catalog);
+        let service = mesh.ground.catalog.service("", 0);
         let of = Resource { namespace: "", version: "", host: 0, team: "", domain: "" };
-        let nameless = mesh.catalog.instance(service, "nameless-1".to_owned(), &of);
+        let nameless = mesh.ground.catalog.instance(service, "nameless-1".to_owned(), &of);
         Dirty { mesh, ring, nameless, rates, seed }
     }
 
@@ -191,51 +192,34 @@ impl Dirty {
 }
 
 impl World for Dirty {
-    fn catalog(&self) -> &Catalog {
-        self.mesh.catalog()
-    }
-
-    fn requests(&self) -> u64 {
-        self.mesh.requests()
+    fn ground(&self) -> &Ground {
+        self.mesh.ground()
     }
 
     fn block_requests(&self) -> u64 {
         256
     }
 
-    fn start_ns(&self) -> u64 {
-        self.mesh.start_ns()
-    }
-
-    fn end_ns(&self) -> u64 {
-        self.mesh.end_ns()
-    }
-
     fn is_exact(&self) -> bool {
         self.rates == Rates::NONE
     }
 
-    fn tell(&self, request: u64, trace: &mut Trace) {
+    fn tell(&self, scene: &mut Scene<'_>, request: u64) {
         let mut random = Random::new(self.seed ^ SALT, request);
         let of_request = self.of_request(&mut random);
-        let is_ringed = !matches!(of_request, None | Some(Dirt::Skew));
-        if !is_ringed {
-            self.mesh.tell(request, trace);
-            if of_request == Some(Dirt::Skew) {
-                trace.clock_shift_ns.resize(HOSTS, 0);
+        match of_request {
+            None => self.mesh.tell(scene, request),
+            Some(Dirt::Skew) => {
+                self.mesh.tell(scene, request);
+                let shifts_ns = &mut scene.trace.clock_shift_ns;
+                shifts_ns.resize(HOSTS, 0);
                 let shift_ns = random.between(1_000_000, 500_000_000) as i64;
                 let host = random.below(HOSTS as u64) as usize;
-                trace.clock_shift_ns[host] =
-                    if random.chance(500_000) { shift_ns } else { -shift_ns };
+                shifts_ns[host] = if random.chance(500_000) { shift_ns } else { -shift_ns };
             }
-            return;
-        }
-        let start_ns = self.mesh.at_ns(request);
-        let mut scene = Scene::new(self.mesh.catalog(), trace, self.seed, request, start_ns);
-        match of_request {
-            Some(Dirt::DeepChain) => self.ring.deep(&mut scene, DEEP),
-            Some(Dirt::WideParent) => self.ring.wide(&mut scene, WIDE),
-            _ => self.ring.huge(&mut scene, HUGE),
+            Some(Dirt::DeepChain) => self.ring.deep(scene, DEEP),
+            Some(Dirt::WideParent) => self.ring.wide(scene, WIDE),
+            Some(_) => self.ring.huge(scene, HUGE),
         }
     }
 

@@ -15,9 +15,8 @@ const FLAGS_REMOTE: u32 = 0x301;
 /// Export requests of one signal, one behind the other.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
-    bytes: Vec<u8>,
-    /// Where each one ends.
-    ends: Vec<usize>,
+    /// The bytes of each, and where in them it begins.
+    each: Vec<(Vec<u8>, usize)>,
     /// Records in all of them.
     pub records: u64,
 }
@@ -25,29 +24,27 @@ pub struct Requests {
 impl Requests {
     /// The requests in their order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(from, to)| &self.bytes[from..*to])
+        self.each.iter().map(|(bytes, from)| &bytes[*from..])
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.each.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.each.is_empty()
     }
 
     /// Bytes of all of them.
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.iter().map(<[u8]>::len).sum()
     }
 
-    /// Adds a request that is encoded already.
-    pub(super) fn push(&mut self, request: &[u8], records: u64) {
-        self.bytes.extend_from_slice(request);
-        self.ends.push(self.bytes.len());
+    /// Adds a request that is encoded already, and begins somewhere in its bytes.
+    pub(super) fn push(&mut self, (request, from): (Vec<u8>, usize), records: u64) {
+        self.each.push((request, from));
         self.records += records;
     }
 }
@@ -55,14 +52,23 @@ impl Requests {
 /// Collects the records of all instances into requests.
 #[derive(Debug, Default)]
 pub(super) struct Batcher {
-    /// Encoded records of each instance that wait, and how many.
-    waiting: Vec<(Vec<u8>, u32)>,
-    pub(super) requests: Requests,
+    /// By instance.
+    waiting: Vec<Waiting>,
+    requests: Requests,
+}
+
+/// Encoded records of an instance, behind room for what comes before them.
+#[derive(Clone, Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    records: u32,
+    /// Bytes of the request before.
+    last_len: usize,
 }
 
 impl Batcher {
     pub(super) fn new(instances: usize) -> Batcher {
-        Batcher { waiting: vec![(Vec::new(), 0); instances], requests: Requests::default() }
+        Batcher { waiting: vec![Waiting::default(); instances], requests: Requests::default() }
     }
 
     /// Adds one record; a full batch becomes a request.
@@ -72,27 +78,31 @@ impl Batcher {
         instance: u32,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        let (records, count) = &mut self.waiting[instance as usize];
-        write(records);
-        *count += 1;
-        if *count == RECORDS_MAX {
+        let waiting = &mut self.waiting[instance as usize];
+        if waiting.records == 0 {
+            // What grows is copied; the next request is about as long as the last one.
+            waiting.bytes.reserve_exact(waiting.last_len + waiting.last_len / 4);
+            waiting.bytes.resize(catalog.head_len_max(instance), 0);
+        }
+        write(&mut waiting.bytes);
+        waiting.records += 1;
+        if waiting.records == RECORDS_MAX {
             self.flush(catalog, instance);
         }
     }
 
     fn flush(&mut self, catalog: &Catalog, instance: u32) {
-        let (records, count) = &mut self.waiting[instance as usize];
-        catalog.request(&mut self.requests.bytes, instance, records);
-        self.requests.ends.push(self.requests.bytes.len());
-        self.requests.records += u64::from(*count);
-        records.clear();
-        *count = 0;
+        let waiting = &mut self.waiting[instance as usize];
+        let from = catalog.enclose(&mut waiting.bytes, instance);
+        waiting.last_len = waiting.bytes.len();
+        self.requests.records += u64::from(std::mem::take(&mut waiting.records));
+        self.requests.each.push((std::mem::take(&mut waiting.bytes), from));
     }
 
     /// Makes requests of all that waits, and hands out the requests made so far.
     pub(super) fn take(&mut self, catalog: &Catalog) -> Requests {
         for instance in 0..self.waiting.len() {
-            if self.waiting[instance].1 > 0 {
+            if self.waiting[instance].records > 0 {
                 self.flush(catalog, instance as u32);
             }
         }
@@ -128,24 +138,25 @@ pub(super) fn span_as(
     let op = &catalog.ops[span.op as usize];
     let shift_ns = trace.clock_shift_ns(catalog.instances[span.instance as usize].host);
     let at = |ns: u64| ns.saturating_add_signed(shift_ns);
+    let parent = trace.spans.get(span.parent as usize);
     wire::long_message(out, 2, |out| {
-        wire::bytes(out, 1, &ids.trace.to_be_bytes());
-        wire::bytes(out, 2, &ids.span.to_be_bytes());
+        wire::short_field::<18>(out, 1, &ids.trace.to_be_bytes());
+        wire::short_field::<10>(out, 2, &ids.span.to_be_bytes());
         out.extend_from_slice(&catalog.trace_state);
         if ids.parent != 0 {
-            wire::bytes(out, 4, &ids.parent.to_be_bytes());
+            wire::short_field::<10>(out, 4, &ids.parent.to_be_bytes());
         }
-        out.extend_from_slice(&op.head);
+        out.extend_from_slice(op.fields.head());
         if let Some(kind) = kind {
             // Of a field that is there twice the last one holds.
             wire::uint(out, 6, kind);
         }
         wire::fixed64(out, 7, at(span.start_ns));
         wire::fixed64(out, 8, at(span.end_ns));
-        out.extend_from_slice(&op.attributes);
+        out.extend_from_slice(op.fields.attributes());
         trace.values(span).iter().for_each(|value| attribute(out, 9, value));
         if span.failure == 0 {
-            out.extend_from_slice(&op.success);
+            out.extend_from_slice(op.fields.success());
         } else {
             failed(out, catalog, span, at(span.end_ns));
         }
@@ -155,7 +166,6 @@ pub(super) fn span_as(
         if span.failure != 0 {
             out.extend_from_slice(&catalog.outcome(op, span.failure).status);
         }
-        let parent = trace.spans.get(span.parent as usize);
         let is_remote = parent.is_some_and(|parent| parent.instance != span.instance);
         wire::fixed32(out, 16, if is_remote { FLAGS_REMOTE } else { FLAGS_LOCAL });
     });

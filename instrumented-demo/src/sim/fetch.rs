@@ -1,12 +1,12 @@
 //! Wide and shallow requests, as published of Meta's fetches: half of them have 900 spans, a tenth
 //! 5,000, none is deeper than four levels. Each call has one span, on the side that serves it.
 
-use super::catalog::{Catalog, Resource};
+use super::catalog::{Catalog, Owner};
 use super::failure;
 use super::random::Random;
 use super::schedule::Schedule;
-use super::stream::World;
-use super::trace::{Scene, Trace};
+use super::trace::Scene;
+use super::world::{Ground, World};
 
 #[cfg(test)]
 mod tests;
@@ -28,12 +28,10 @@ const SIZES: [(u64, u64); 8] = [
 /// Services that fetch for one another.
 #[derive(Debug)]
 pub(super) struct Fetch {
-    catalog: Catalog,
+    ground: Ground,
     root: u32,
     /// By level and service of it, one operation for each service that calls.
     levels: [Vec<Vec<u32>>; 3],
-    seed: u64,
-    schedule: Schedule,
 }
 
 impl Fetch {
@@ -53,14 +51,14 @@ impl Fetch {
             };
             services.iter().map(ops).collect()
         });
-        Fetch { catalog, root, levels, seed: schedule.seed, schedule }
+        Fetch { ground: Ground { catalog, schedule }, root, levels }
     }
 
     /// A call at a level, with so many spans in all, at least one.
     fn call(&self, scene: &mut Scene<'_>, level: usize, caller: usize, spans: u64) {
         let service = scene.random.below(SERVICES[level] as u64) as usize;
         let op = self.levels[level][service][caller];
-        let instance = scene.pick(self.catalog.ops[op as usize].service);
+        let instance = scene.pick(self.ground.catalog.ops[op as usize].service);
         let server = scene.open(op, instance);
         let ns = scene.random.around(300_000);
         scene.work(ns);
@@ -91,13 +89,9 @@ impl Fetch {
 }
 
 fn add(catalog: &mut Catalog, name: &str, instances: u8) -> u32 {
-    let service = catalog.service(name, 9000 + catalog.services.len() as u16);
-    for number in 1..=instances {
-        let host = number * 5 + catalog.services.len() as u8 % 5;
-        let of = Resource { namespace: "", version: "1.0.0", host, team: name, domain: "" };
-        catalog.instance(service, format!("{name}-{number}"), &of);
-    }
-    service
+    let nth = catalog.services.len() as u8;
+    let hosts = (1..=instances).map(|number| number * 5 + nth % 5);
+    catalog.made_up(name, 9000, Owner { team: name, domain: "" }, hosts)
 }
 
 /// How many spans a request has.
@@ -109,35 +103,21 @@ fn size(random: &mut Random) -> u64 {
 }
 
 impl World for Fetch {
-    fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    fn requests(&self) -> u64 {
-        self.schedule.requests
+    fn ground(&self) -> &Ground {
+        &self.ground
     }
 
     fn block_requests(&self) -> u64 {
         32
     }
 
-    fn start_ns(&self) -> u64 {
-        self.schedule.start_ns
-    }
-
-    fn end_ns(&self) -> u64 {
-        self.schedule.end_ns
-    }
-
-    fn tell(&self, request: u64, trace: &mut Trace) {
-        let start_ns = self.schedule.at_ns(request);
-        let mut scene = Scene::new(&self.catalog, trace, self.seed, request, start_ns);
+    fn tell(&self, scene: &mut Scene<'_>, _request: u64) {
         let spans = size(&mut scene.random);
         let web = scene.pick(0);
         let root = scene.begin(self.root, web);
         let ns = scene.random.around(1_000_000);
         scene.work(ns);
-        self.fetch(&mut scene, 0, 0, spans - 1);
+        self.fetch(scene, 0, 0, spans - 1);
         scene.close(root, failure::NONE);
     }
 }

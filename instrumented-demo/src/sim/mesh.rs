@@ -3,12 +3,12 @@
 //! Calls go to deeper layers only, so there is no cycle. Who is called is drawn by Zipf's law within a
 //! layer, which gives the heavy-tailed fan-in of real systems.
 
-use super::catalog::{Call, Catalog, Resource, Statement};
+use super::catalog::{Call, Catalog, Owner, Statement};
 use super::failure::{self, FAILURES, FailureId};
 use super::random::{Random, Weights};
 use super::schedule::Schedule;
-use super::stream::World;
-use super::trace::{Scene, Trace};
+use super::trace::Scene;
+use super::world::{Ground, World};
 
 #[cfg(test)]
 mod tests;
@@ -93,14 +93,12 @@ struct Leg {
 /// A system of some shape.
 #[derive(Debug)]
 pub(super) struct Mesh {
-    pub(super) catalog: Catalog,
+    pub(super) ground: Ground,
     endpoints: Vec<Endpoint>,
     /// Server operation and endpoint of each way in.
     entries: Vec<(u32, usize)>,
     popularity: Weights,
     shape: Shape,
-    seed: u64,
-    schedule: Schedule,
 }
 
 /// How a request will end.
@@ -128,24 +126,12 @@ impl Mesh {
         Builder::new(shape, schedule.seed).build(schedule)
     }
 
-    /// Start of a request.
-    pub(super) fn at_ns(&self, request: u64) -> u64 {
-        self.schedule.at_ns(request)
-    }
-
     /// A call of an endpoint. Depth is bounded by the layers.
     fn call(&self, scene: &mut Scene<'_>, leg: Leg, from: u32, fate: &mut Fate) -> FailureId {
-        let client = scene.open(leg.call.client, from);
-        let way_ns = scene.random.around(200_000);
-        scene.work(way_ns);
-        let instance = scene.pick(leg.call.callee);
-        let server = scene.open(leg.call.server, instance);
-        let failure = self.serve(scene, leg.endpoint, instance, fate);
-        scene.close(server, failure);
-        let way_ns = scene.random.around(150_000);
-        scene.work(way_ns);
-        scene.close(client, failure);
-        failure
+        let ways_ns = [200_000, 150_000].map(|median_ns| scene.random.around(median_ns));
+        scene.call(leg.call, from, ways_ns, |scene, instance| {
+            self.serve(scene, leg.endpoint, instance, fate)
+        })
     }
 
     /// What an endpoint does for a request.
@@ -182,21 +168,25 @@ impl Mesh {
         from: u32,
         fate: &mut Fate,
     ) -> FailureId {
-        let mut calls = [None; CALLS_MAX];
+        if endpoint.legs.is_empty() {
+            return failure::NONE;
+        }
+        // Which legs are called, one after the other.
+        let mut calls = [0_u8; CALLS_MAX];
         let mut count = 0;
-        for leg in &endpoint.legs {
+        for (nth, leg) in (0..).zip(&endpoint.legs) {
             let is_made = scene.random.chance(leg.per_million)
                 && scene.trace.spans.len() + 2 * count < SPANS_MAX;
             let times = if leg.is_repeated { scene.random.between(2, 5) as usize } else { 1 };
             let end = (count + times).min(CALLS_MAX);
             if is_made {
-                calls[count..end].fill(Some(*leg));
+                calls[count..end].fill(nth);
                 count = end;
             }
         }
         let mut worst = failure::NONE;
         let mut make = |scene: &mut Scene<'_>, nth: usize| {
-            let Some(leg) = calls[nth] else { return };
+            let leg = endpoint.legs[usize::from(calls[nth])];
             let failure = self.call(scene, leg, from, fate);
             if failure == failure::NONE {
                 return;
@@ -229,34 +219,20 @@ impl Mesh {
 }
 
 impl World for Mesh {
-    fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    fn requests(&self) -> u64 {
-        self.schedule.requests
+    fn ground(&self) -> &Ground {
+        &self.ground
     }
 
     fn block_requests(&self) -> u64 {
         1024
     }
 
-    fn start_ns(&self) -> u64 {
-        self.schedule.start_ns
-    }
-
-    fn end_ns(&self) -> u64 {
-        self.schedule.end_ns
-    }
-
-    fn tell(&self, request: u64, trace: &mut Trace) {
-        let start_ns = self.schedule.at_ns(request);
-        let mut scene = Scene::new(&self.catalog, trace, self.seed, request, start_ns);
+    fn tell(&self, scene: &mut Scene<'_>, _request: u64) {
         let mut fate = self.fate(&mut scene.random);
         let (op, endpoint) = self.entries[self.popularity.pick(&mut scene.random)];
-        let instance = scene.pick(self.catalog.ops[op as usize].service);
+        let instance = scene.pick(self.ground.catalog.ops[op as usize].service);
         let root = scene.begin(op, instance);
-        let failure = self.serve(&mut scene, endpoint, instance, &mut fate);
+        let failure = self.serve(scene, endpoint, instance, &mut fate);
         scene.close(root, failure);
     }
 }
@@ -283,7 +259,6 @@ impl Builder {
     }
 
     fn build(mut self, schedule: Schedule) -> Mesh {
-        let seed = schedule.seed;
         let entries = self.shape.services * self.shape.entries / 100;
         let middles = self.shape.services * self.shape.middles / 100;
         let leaves = self.shape.services - entries - middles;
@@ -303,13 +278,11 @@ impl Builder {
             })
             .collect();
         Mesh {
-            catalog: self.catalog,
+            ground: Ground { catalog: self.catalog, schedule },
             endpoints: self.endpoints,
             popularity: Weights::zipf(ways_in.len()),
             entries: ways_in,
             shape: self.shape,
-            seed,
-            schedule,
         }
     }
 
@@ -331,25 +304,14 @@ impl Builder {
     fn service(&mut self, kind: &str) -> u32 {
         let number = self.catalog.services.len();
         let name = format!("{kind}-{number:03}");
-        let port = 10_000 + number as u16;
-        let service = self.catalog.service(&name, port);
         let domain = match self.shape.domains {
             0 => String::new(),
             domains => format!("domain-{:02}", number * domains / self.shape.services),
         };
         let team = format!("team-{:02}", number % 25);
         let instances = self.random.pick(&[1, 2, 2, 3, 3, 3, 4, 6]);
-        for instance in 1..=instances {
-            let of = Resource {
-                namespace: "",
-                version: "1.0.0",
-                host: (self.random.below(20)) as u8,
-                team: &team,
-                domain: &domain,
-            };
-            self.catalog.instance(service, format!("{name}-{instance}"), &of);
-        }
-        service
+        let hosts = (0..instances).map(|_| self.random.below(20) as u8);
+        self.catalog.made_up(&name, 10_000, Owner { team: &team, domain: &domain }, hosts)
     }
 
     fn endpoint(&mut self, service: u32, number: u64, below: &mut [Layer]) -> usize {

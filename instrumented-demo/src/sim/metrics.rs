@@ -241,14 +241,12 @@ fn named(name: &str, unit: &str) -> Metric {
 }
 
 fn push(catalog: &Catalog, instance: u32, metrics: &[Metric], out: &mut Requests) {
-    let mut records = Vec::new();
+    let mut request = vec![0; catalog.head_len_max(instance)];
     for metric in metrics {
-        super::wire::bytes(&mut records, 2, &metric.encode_to_vec());
+        super::wire::bytes(&mut request, 2, &metric.encode_to_vec());
     }
-    let mut request = Vec::new();
-    catalog.request(&mut request, instance, &records);
-    let points = metrics.iter().map(points_of).sum();
-    out.push(&request, points);
+    let from = catalog.enclose(&mut request, instance);
+    out.push((request, from), metrics.iter().map(points_of).sum());
 }
 
 fn points_of(metric: &Metric) -> u64 {

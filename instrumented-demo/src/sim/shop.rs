@@ -7,12 +7,11 @@ mod topology;
 
 use std::ops::Range;
 
-use super::catalog::Catalog;
 use super::metrics::Pool;
 use super::random::{Random, Weights, hash};
 use super::schedule::Schedule;
-use super::stream::World;
-use super::trace::{Scene, Trace};
+use super::trace::Scene;
+use super::world::{Ground, World};
 use crate::scenarios::Scenario;
 use crate::truth::Record;
 use play::Play;
@@ -27,12 +26,11 @@ const LIST: u64 = 100;
 /// The shop.
 #[derive(Debug)]
 pub(super) struct Shop {
-    catalog: Catalog,
+    ground: Ground,
     services: Services,
     spares: Spares,
     ops: Ops,
     seed: u64,
-    schedule: Schedule,
     customers: Weights,
     tenants: Weights,
     play: Option<Play>,
@@ -67,12 +65,11 @@ impl Shop {
     pub(super) fn new(schedule: Schedule) -> Shop {
         let (catalog, services, spares, ops) = topology::build();
         Shop {
-            catalog,
             services,
             spares,
             ops,
             seed: schedule.seed,
-            schedule,
+            ground: Ground { catalog, schedule },
             customers: Weights::zipf(400),
             tenants: Weights::zipf(20),
             play: None,
@@ -83,8 +80,8 @@ impl Shop {
     /// Lets a fault act at a time.
     #[must_use]
     pub(super) fn with(mut self, scenario: &'static Scenario, window_ns: Range<u64>) -> Shop {
-        let first = self.schedule.first_at(window_ns.start);
-        let last = self.schedule.requests;
+        let first = self.ground.schedule.first_at(window_ns.start);
+        let last = self.ground.schedule.requests;
         self.poison = (first..last).find(|request| self.wish(*request) == Wish::Place);
         self.play = Some(Play::new(scenario, window_ns, self.seed));
         self
@@ -93,7 +90,7 @@ impl Shop {
     /// Spans of these requests carry the probability that they were kept with.
     #[must_use]
     pub(super) fn sampled(mut self, trace_state: &str) -> Shop {
-        super::wire::text(&mut self.catalog.trace_state, 3, trace_state);
+        super::wire::text(&mut self.ground.catalog.trace_state, 3, trace_state);
         self
     }
 
@@ -124,24 +121,12 @@ impl Shop {
 }
 
 impl World for Shop {
-    fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    fn requests(&self) -> u64 {
-        self.schedule.requests
+    fn ground(&self) -> &Ground {
+        &self.ground
     }
 
     fn block_requests(&self) -> u64 {
         2048
-    }
-
-    fn start_ns(&self) -> u64 {
-        self.schedule.start_ns
-    }
-
-    fn end_ns(&self) -> u64 {
-        self.schedule.end_ns
     }
 
     fn record(&self) -> Option<Record> {
@@ -153,7 +138,7 @@ impl World for Shop {
     }
 
     fn pools(&self, now_ns: u64) -> Vec<Pool<'static>> {
-        let orders = &self.catalog.services[self.services.order as usize].instances;
+        let orders = &self.ground.catalog.services[self.services.order as usize].instances;
         let is_small = self.acts(1, now_ns);
         let pool = |(nth, instance): (usize, &u32)| {
             let draw = hash(self.seed ^ now_ns, nth as u64);
@@ -167,19 +152,17 @@ impl World for Shop {
         orders.iter().enumerate().map(pool).collect()
     }
 
-    fn tell(&self, request: u64, trace: &mut Trace) {
-        let start_ns = self.schedule.at_ns(request);
-        let mut scene = Scene::new(&self.catalog, trace, self.seed, request, start_ns);
-        if let Some(shifts) = self.clock_shifts(start_ns) {
+    fn tell(&self, scene: &mut Scene<'_>, request: u64) {
+        if let Some(shifts) = self.clock_shifts(scene.now_ns) {
             scene.trace.clock_shift_ns.extend(shifts);
         }
         let customer = self.customer(request, &mut scene.random);
         match self.wish(request) {
-            Wish::Place => self.post_order(&mut scene, customer),
-            Wish::Item => self.get_item(&mut scene, customer),
-            Wish::LookUp => self.get_order(&mut scene, customer),
-            Wish::List => self.list_orders(&mut scene, customer),
-            Wish::Profile => self.get_user(&mut scene, customer),
+            Wish::Place => self.post_order(scene, customer),
+            Wish::Item => self.get_item(scene, customer),
+            Wish::LookUp => self.get_order(scene, customer),
+            Wish::List => self.list_orders(scene, customer),
+            Wish::Profile => self.get_user(scene, customer),
         }
     }
 }

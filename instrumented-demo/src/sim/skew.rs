@@ -1,12 +1,12 @@
 //! Calls as unevenly spread as published of Google's: the ten most called methods take 58 % of the
 //! calls, the hundred most called 91 %, and a few seldom called ones nearly all of the time.
 
-use super::catalog::{Call, Catalog, Resource};
+use super::catalog::{Call, Catalog, Owner};
 use super::failure;
 use super::random::Weights;
 use super::schedule::Schedule;
-use super::stream::World;
-use super::trace::{Scene, Trace};
+use super::trace::Scene;
+use super::world::{Ground, World};
 
 const SERVICES: usize = 100;
 /// Methods of each group, the share of the calls that they have together in thousandths, and how
@@ -24,12 +24,10 @@ const CALLS: u64 = 13;
 /// A driver that calls methods.
 #[derive(Debug)]
 pub(super) struct Skew {
-    catalog: Catalog,
+    ground: Ground,
     root: u32,
     methods: Vec<(Call, u64)>,
     popularity: Weights,
-    seed: u64,
-    schedule: Schedule,
 }
 
 impl Skew {
@@ -51,56 +49,33 @@ impl Skew {
             }
         }
         let popularity = Weights::new(weights);
-        Skew { catalog, root, methods, popularity, seed: schedule.seed, schedule }
+        Skew { ground: Ground { catalog, schedule }, root, methods, popularity }
     }
 }
 
 fn add(catalog: &mut Catalog, name: &str) -> u32 {
-    let service = catalog.service(name, 7000 + catalog.services.len() as u16);
-    for number in 1..=3u8 {
-        let of = Resource { namespace: "", version: "1.0.0", host: number, team: name, domain: "" };
-        catalog.instance(service, format!("{name}-{number}"), &of);
-    }
-    service
+    catalog.made_up(name, 7000, Owner { team: name, domain: "" }, 1..=3)
 }
 
 impl World for Skew {
-    fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    fn requests(&self) -> u64 {
-        self.schedule.requests
+    fn ground(&self) -> &Ground {
+        &self.ground
     }
 
     fn block_requests(&self) -> u64 {
         1024
     }
 
-    fn start_ns(&self) -> u64 {
-        self.schedule.start_ns
-    }
-
-    fn end_ns(&self) -> u64 {
-        self.schedule.end_ns
-    }
-
-    fn tell(&self, request: u64, trace: &mut Trace) {
-        let start_ns = self.schedule.at_ns(request);
-        let mut scene = Scene::new(&self.catalog, trace, self.seed, request, start_ns);
+    fn tell(&self, scene: &mut Scene<'_>, _request: u64) {
         let driver = scene.pick(0);
         let root = scene.begin(self.root, driver);
         for _ in 0..CALLS {
             let (call, median_ns) = self.methods[self.popularity.pick(&mut scene.random)];
-            let client = scene.open(call.client, driver);
-            scene.work(60_000);
-            let instance = scene.pick(call.callee);
-            let server = scene.open(call.server, instance);
-            let ns = scene.random.around(median_ns);
-            scene.work(ns);
-            scene.close(server, failure::NONE);
-            scene.work(40_000);
-            scene.close(client, failure::NONE);
+            scene.call(call, driver, [60_000, 40_000], |scene, _| {
+                let ns = scene.random.around(median_ns);
+                scene.work(ns);
+                failure::NONE
+            });
             scene.work(20_000);
         }
         scene.close(root, failure::NONE);

@@ -10,46 +10,14 @@ use std::thread::{self, Scope};
 use super::answers::Tally;
 use super::catalog::{Catalog, Kind, NOTHING};
 use super::encode::{self, Batcher, Requests};
-use super::metrics::{Measurement, Pool};
-use super::trace::Trace;
-use crate::truth::Record;
+use super::metrics::Measurement;
+use super::trace::{Scene, Trace};
+use super::world::World;
 
 /// Blocks of a thread that wait to be taken.
 const WAITING_MAX: usize = 2;
 /// Threads at most.
 pub(super) const THREADS_MAX: usize = 64;
-
-/// Something that tells requests.
-pub(super) trait World: Sync {
-    /// What does not change.
-    fn catalog(&self) -> &Catalog;
-    /// How many requests there are.
-    fn requests(&self) -> u64;
-    /// How many of them make a block.
-    fn block_requests(&self) -> u64;
-    /// Makes an empty scene for a request, and tells it.
-    fn tell(&self, request: u64, trace: &mut Trace);
-    /// When the last request has come, nanoseconds since 1970.
-    fn end_ns(&self) -> u64;
-    /// When the first one comes at the earliest.
-    fn start_ns(&self) -> u64;
-    /// What the truth says of the fault that is played.
-    fn record(&self) -> Option<Record> {
-        None
-    }
-    /// Whether the answers are to be found in the data as they are.
-    fn is_exact(&self) -> bool {
-        true
-    }
-    /// Connection pools at a time.
-    fn pools(&self, _now_ns: u64) -> Vec<Pool<'static>> {
-        Vec::new()
-    }
-    /// Encodes the spans of a request; a world may damage them on the way.
-    fn send(&self, _request: u64, trace: &Trace, block: &mut Maker<'_>) {
-        block.send_all(trace);
-    }
-}
 
 /// Which signals are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,9 +81,12 @@ impl<'a> Maker<'a> {
     pub(super) fn make(&mut self, world: &dyn World, block: u64, trace: &mut Trace) -> Block {
         self.block = Block { tally: Tally::new(self.catalog), ..Block::default() };
         let from = block * world.block_requests();
-        let to = (from + world.block_requests()).min(world.requests());
+        let schedule = world.schedule();
+        let to = (from + world.block_requests()).min(schedule.requests);
         for request in from..to {
-            world.tell(request, trace);
+            let at_ns = schedule.at_ns(request);
+            let mut scene = Scene::new(self.catalog, trace, schedule.seed, request, at_ns);
+            world.tell(&mut scene, request);
             trace.settle(self.catalog);
             self.block.tally.count(self.catalog, trace);
             self.note(trace);
@@ -171,7 +142,7 @@ pub(super) fn for_each_block<E>(
     threads: usize,
     mut take: impl FnMut(Block) -> Result<(), E>,
 ) -> Result<(), E> {
-    let blocks = world.requests().div_ceil(world.block_requests().max(1));
+    let blocks = world.schedule().requests.div_ceil(world.block_requests().max(1));
     let threads = threads.clamp(1, THREADS_MAX);
     thread::scope(|scope| {
         let workers: Vec<Receiver<Block>> = (0..threads)

@@ -4,7 +4,7 @@
 //! work alone, so the own time of a span and its part of the critical path are known as it is told,
 //! and nothing is searched for in the spans afterwards.
 
-use super::catalog::{Catalog, Kind, NOTHING};
+use super::catalog::{Call, Catalog, Kind, NOTHING};
 use super::failure::{self, FailureId};
 use super::random::{Random, mix};
 
@@ -222,6 +222,26 @@ impl<'a> Scene<'a> {
         span.end_ns = self.now_ns;
         span.failure = failure;
         self.current = open.outer;
+    }
+
+    /// A call as both sides see it, with the times there and back. The callee's work is told with the
+    /// instance that answers.
+    pub(super) fn call(
+        &mut self,
+        call: Call,
+        from: u32,
+        ways_ns: [u64; 2],
+        answer: impl FnOnce(&mut Scene<'a>, u32) -> FailureId,
+    ) -> FailureId {
+        let client = self.open(call.client, from);
+        self.work(ways_ns[0]);
+        let instance = self.pick(call.callee);
+        let server = self.open(call.server, instance);
+        let failure = answer(self, instance);
+        self.close(server, failure);
+        self.work(ways_ns[1]);
+        self.close(client, failure);
+        failure
     }
 
     /// What is told from here on is waited for up to this time; returns the time that was known so

@@ -12,6 +12,7 @@ const FIXED64: u32 = 1;
 const LEN: u32 = 2;
 const FIXED32: u32 = 5;
 
+#[inline]
 pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -34,11 +35,13 @@ pub(super) fn uint(out: &mut Vec<u8>, field: u32, value: u64) {
     varint(out, value);
 }
 
+#[inline]
 pub(super) fn fixed64(out: &mut Vec<u8>, field: u32, value: u64) {
     tag(out, field, FIXED64);
     out.extend_from_slice(&value.to_le_bytes());
 }
 
+#[inline]
 pub(super) fn fixed32(out: &mut Vec<u8>, field: u32, value: u32) {
     tag(out, field, FIXED32);
     out.extend_from_slice(&value.to_le_bytes());
@@ -48,6 +51,17 @@ pub(super) fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
     tag(out, field, LEN);
     varint(out, value.len() as u64);
     out.extend_from_slice(value);
+}
+
+/// A field of bytes whose length is known when this is compiled, `N` with its tag and its length, both
+/// of one byte: written at once.
+#[inline]
+pub(super) fn short_field<const N: usize>(out: &mut Vec<u8>, field: u8, value: &[u8]) {
+    let mut bytes = [0; N];
+    bytes[0] = field << 3 | LEN as u8;
+    bytes[1] = value.len() as u8;
+    bytes[2..].copy_from_slice(value);
+    out.extend_from_slice(&bytes);
 }
 
 /// A text, left out where it is empty.

@@ -14,6 +14,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, Request};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -24,11 +27,14 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 
 use super::Switch;
+use super::http::Sender;
 
+const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 /// Attribute sets that are kept apart; further ones have no exemplars.
 const SETS_MAX: usize = 2_000;
 /// Buckets of an exponential histogram that are kept apart: eight for each doubling.
@@ -171,18 +177,57 @@ fn text(attribute: &wire::KeyValue) -> String {
 
 /// Where metrics are sent.
 #[derive(Clone, Debug)]
-pub(super) struct Destination {
-    pub(super) client: MetricsServiceClient<Channel>,
-    pub(super) metadata: MetadataMap,
-    pub(super) timeout: Duration,
-    pub(super) temporality: Temporality,
-    pub(super) runtime: tokio::runtime::Handle,
+pub(super) enum Destination {
+    /// Over gRPC.
+    Grpc {
+        client: MetricsServiceClient<Channel>,
+        metadata: MetadataMap,
+        timeout: Duration,
+        runtime: tokio::runtime::Handle,
+    },
+    /// Over HTTP, with the whole address.
+    Http { sender: Sender, endpoint: String, headers: HeaderMap },
+}
+
+impl Destination {
+    /// Sends a request. There is no second try: sums are cumulative, so the next export has all that
+    /// this one had.
+    async fn send(&self, message: ExportMetricsServiceRequest) -> OTelSdkResult {
+        match self {
+            Destination::Grpc { client, metadata, timeout, runtime } => {
+                let mut request = tonic::Request::new(message);
+                *request.metadata_mut() = metadata.clone();
+                request.set_timeout(*timeout);
+                let mut client = client.clone();
+                match runtime.spawn(async move { client.export(request).await }).await {
+                    Ok(Ok(_)) => Ok(()),
+                    Ok(Err(status)) => Err(failure(status)),
+                    Err(_) => Err(OTelSdkError::AlreadyShutdown),
+                }
+            }
+            Destination::Http { sender, endpoint, headers } => {
+                let mut request = Request::new(Bytes::from(message.encode_to_vec()));
+                *request.method_mut() = Method::POST;
+                *request.uri_mut() = endpoint.parse().map_err(failure)?;
+                *request.headers_mut() = headers.clone();
+                request.headers_mut().insert(CONTENT_TYPE, PROTOBUF);
+                let response = sender.send(request).await.map_err(failure)?;
+                let status = response.status();
+                status.is_success().then_some(()).ok_or_else(|| failure(status))
+            }
+        }
+    }
+}
+
+fn failure(why: impl ToString) -> OTelSdkError {
+    OTelSdkError::InternalFailure(why.to_string())
 }
 
 /// Sends metrics with their exemplars.
 #[derive(Debug)]
 pub(super) struct Exporter {
     pub(super) to: Destination,
+    pub(super) temporality: Temporality,
     pub(super) reservoir: std::sync::Arc<Reservoir>,
     pub(super) switch: Switch,
 }
@@ -194,17 +239,7 @@ impl PushMetricExporter for Exporter {
         }
         let mut request = ExportMetricsServiceRequest::from(metrics);
         self.reservoir.fill(&mut request);
-        let mut request = tonic::Request::new(request);
-        *request.metadata_mut() = self.to.metadata.clone();
-        request.set_timeout(self.to.timeout);
-        let mut client = self.to.client.clone();
-        // No second try: sums are cumulative, so the next export has all that this one had.
-        let sent = self.to.runtime.spawn(async move { client.export(request).await }).await;
-        match sent {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(status)) => Err(OTelSdkError::InternalFailure(status.to_string())),
-            Err(_) => Err(OTelSdkError::AlreadyShutdown),
-        }
+        self.to.send(request).await
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -216,6 +251,6 @@ impl PushMetricExporter for Exporter {
     }
 
     fn temporality(&self) -> Temporality {
-        self.to.temporality
+        self.temporality
     }
 }

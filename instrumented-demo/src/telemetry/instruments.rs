@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{self, Counter, Histogram, UpDownCounter};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, Stream};
 
 use super::exemplars::{Buckets, Reservoir};
 use super::names::metrics as names;
+use crate::usage::Meter;
 
 /// Bounds of the conventions for HTTP, in seconds.
 pub(super) const STABLE_BOUNDS: &[f64] =
@@ -76,7 +77,7 @@ pub struct Instruments {
     /// Requests turned away.
     pub rejected: Counter<u64>,
     /// For gauges that a role observes itself.
-    pub meter: Meter,
+    pub meter: metrics::Meter,
 }
 
 /// The three histograms of the same requests, and how many are in flight.
@@ -112,7 +113,7 @@ pub(super) fn exponential_view(instrument: &Instrument) -> Option<Stream> {
 }
 
 impl Instruments {
-    pub(super) fn new(meter: Meter, reservoir: &Arc<Reservoir>) -> Instruments {
+    pub(super) fn new(meter: metrics::Meter, reservoir: &Arc<Reservoir>) -> Instruments {
         let seconds = |name, bounds| seconds(&meter, reservoir, name, bounds);
         let count = |name, unit: &'static str| meter.u64_counter(name).with_unit(unit).build();
         let level =
@@ -142,6 +143,31 @@ impl Instruments {
         }
     }
 
+    /// Time and memory of what the instance runs in, looked at with each export.
+    pub fn observe_usage(&self, meter: Meter) {
+        let of_cpu = meter.clone();
+        let cpu = self.meter.f64_observable_counter(names::PROCESS_CPU).with_unit("s");
+        let _ = cpu
+            .with_callback(move |observer| {
+                let Some(cpu) = of_cpu.cpu() else { return };
+                for (mode, seconds) in [("user", cpu.user_s), ("system", cpu.system_s)] {
+                    observer.observe(seconds, &[KeyValue::new("cpu.mode", mode)]);
+                }
+            })
+            .build();
+        if meter.memory_bytes().is_none() {
+            return;
+        }
+        let memory = self.meter.i64_observable_up_down_counter(names::PROCESS_MEMORY);
+        let _ = memory
+            .with_unit("By")
+            .with_callback(move |observer| {
+                let bytes = meter.memory_bytes().and_then(|bytes| i64::try_from(bytes).ok());
+                bytes.into_iter().for_each(|bytes| observer.observe(bytes, &[]));
+            })
+            .build();
+    }
+
     /// A gauge that is asked for its values at each export.
     pub fn gauge<F>(&self, name: &'static str, unit: &'static str, observe: F)
     where
@@ -157,7 +183,7 @@ impl Instruments {
 }
 
 fn seconds(
-    meter: &Meter,
+    meter: &metrics::Meter,
     reservoir: &Arc<Reservoir>,
     name: &'static str,
     buckets: Buckets,

@@ -191,6 +191,14 @@ pub mod metrics {
     pub const CACHE_LOOKUPS: &str = "cache.lookups";
     /// Entries of the cache.
     pub const CACHE_ENTRIES: &str = "cache.entries";
+    /// Seconds on processors.
+    pub const PROCESS_CPU: &str = "process.cpu.time";
+    /// Resident bytes.
+    pub const PROCESS_MEMORY: &str = "process.memory.usage";
+    /// Instances that a scaled service has.
+    pub const INSTANCES_CURRENT: &str = "autoscaler.instances.current";
+    /// Instances that it should have.
+    pub const INSTANCES_DESIRED: &str = "autoscaler.instances.desired";
     /// Instances that are alive.
     pub const REGISTRY_INSTANCES: &str = "registry.instances";
     /// Requests turned away, by layer.

@@ -13,7 +13,8 @@ use tonic::metadata::{MetadataKey, MetadataMap};
 
 use super::names::Semconv;
 
-const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4317";
+const GRPC_ENDPOINT: &str = "http://127.0.0.1:4317";
+const HTTP_ENDPOINT: &str = "http://127.0.0.1:4318";
 /// Delays for a lively screen; the SDK's own are 5 s, 1 s and 60 s.
 const SPANS_DELAY_MS: u64 = 1_000;
 const LOGS_DELAY_MS: u64 = 1_000;
@@ -53,6 +54,15 @@ impl Signal {
         }
     }
 
+    /// Where it goes below an endpoint for all signals, over HTTP.
+    fn path(self) -> &'static str {
+        match self {
+            Signal::Traces => "/v1/traces",
+            Signal::Metrics => "/v1/metrics",
+            Signal::Logs => "/v1/logs",
+        }
+    }
+
     /// The variable that sets the delay between exports, and what it is when unset.
     fn delay(self) -> (&'static str, u64) {
         match self {
@@ -71,10 +81,21 @@ pub fn process_environment(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
+/// How requests are carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// gRPC.
+    Grpc,
+    /// Protobuf over HTTP/1.1.
+    HttpProtobuf,
+}
+
 /// How one signal is sent.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// `http://host:port`.
+    /// How its requests are carried.
+    pub protocol: Protocol,
+    /// `http://host:port`; over HTTP with the path.
     pub endpoint: String,
     /// Headers of each request.
     pub metadata: MetadataMap,
@@ -87,17 +108,27 @@ pub struct Route {
 impl Settings {
     /// How a signal is sent.
     pub fn route(&self, signal: Signal, lookup: Lookup<'_>) -> anyhow::Result<Route> {
-        let of_signal = |what: &str| {
-            lookup(&format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.word()))
-                .or_else(|| lookup(&format!("OTEL_EXPORTER_OTLP_{what}")))
+        let own = |what: &str| lookup(&format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.word()));
+        let general = |what: &str| lookup(&format!("OTEL_EXPORTER_OTLP_{what}"));
+        let of_signal = |what: &str| own(what).or_else(|| general(what));
+        let protocol = protocol(of_signal("PROTOCOL").as_deref())?;
+        // An endpoint of one signal is taken as it is; one of all signals gets its path.
+        let own_endpoint = own("ENDPOINT").filter(|_| self.endpoint.is_none());
+        let endpoint = match (own_endpoint, protocol) {
+            (Some(own), _) => with_scheme(&own)?,
+            (None, protocol) => {
+                let all = self.endpoint.clone().or_else(|| general("ENDPOINT"));
+                let (default, path) = match protocol {
+                    Protocol::Grpc => (GRPC_ENDPOINT, ""),
+                    Protocol::HttpProtobuf => (HTTP_ENDPOINT, signal.path()),
+                };
+                with_scheme(all.as_deref().unwrap_or(default))? + path
+            }
         };
-        if let Some(protocol) = of_signal("PROTOCOL").filter(|protocol| protocol != "grpc") {
-            bail!("OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}, but the demo speaks grpc only");
-        }
-        let endpoint = self.endpoint.clone().or_else(|| of_signal("ENDPOINT"));
         let (variable, default_ms) = signal.delay();
         Ok(Route {
-            endpoint: with_scheme(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?,
+            protocol,
+            endpoint,
             metadata: headers(&of_signal("HEADERS").unwrap_or_default())?,
             timeout: milliseconds(of_signal("TIMEOUT"), TIMEOUT_MS)?,
             delay: milliseconds(lookup(variable), default_ms)?,
@@ -115,6 +146,16 @@ pub(super) fn temporality(lookup: Lookup<'_>) -> Temporality {
 /// Whether the variables switch all telemetry off.
 pub(super) fn is_disabled(lookup: Lookup<'_>) -> bool {
     lookup("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"))
+}
+
+fn protocol(text: Option<&str>) -> anyhow::Result<Protocol> {
+    match text.map(str::trim) {
+        None | Some("grpc") => Ok(Protocol::Grpc),
+        Some("http/protobuf") => Ok(Protocol::HttpProtobuf),
+        Some(other) => bail!(
+            "OTEL_EXPORTER_OTLP_PROTOCOL is {other}, but the demo speaks grpc and http/protobuf"
+        ),
+    }
 }
 
 fn with_scheme(endpoint: &str) -> anyhow::Result<String> {

@@ -37,8 +37,8 @@ impl Shop {
 
     /// Whether an instance is the target among those of its service.
     fn is_target_instance(&self, instance: u32) -> bool {
-        let service = self.catalog.instances[instance as usize].service;
-        let all = &self.catalog.services[service as usize].instances;
+        let service = self.ground.catalog.instances[instance as usize].service;
+        let all = &self.ground.catalog.services[service as usize].instances;
         all.iter().position(|i| *i == instance).is_some_and(|nth| self.is_target(nth, all.len()))
     }
 
@@ -50,7 +50,7 @@ impl Shop {
     /// The instance that takes a call.
     pub(super) fn answering(&self, scene: &mut Scene<'_>, service: u32) -> u32 {
         let instance = scene.pick(service);
-        let all = &self.catalog.services[service as usize].instances;
+        let all = &self.ground.catalog.services[service as usize].instances;
         let nth = all.iter().position(|i| *i == instance).unwrap_or_default();
         let now_ns = scene.now_ns;
         if service == self.services.order && self.acts(20, now_ns) && self.is_target(nth, all.len())
@@ -109,7 +109,7 @@ impl Shop {
 
     /// How much longer an instance works than others.
     pub(super) fn strain(&self, now_ns: u64, instance: u32) -> u64 {
-        let service = self.catalog.instances[instance as usize].service;
+        let service = self.ground.catalog.instances[instance as usize].service;
         let is_spiked = service == self.services.pricing
             && self.acts(7, now_ns)
             && self.is_target_instance(instance);
@@ -118,7 +118,7 @@ impl Shop {
 
     /// S10: how long an instance still stands still.
     pub(super) fn pause_ns(&self, now_ns: u64, instance: u32) -> u64 {
-        let service = self.catalog.instances[instance as usize].service;
+        let service = self.ground.catalog.instances[instance as usize].service;
         let is_target = service == self.services.inventory
             && self.acts(10, now_ns)
             && self.is_target_instance(instance);

@@ -32,9 +32,31 @@ fn unit_the_endpoint_comes_from_the_nearest_place() {
 }
 
 #[test]
+fn unit_over_http_each_signal_has_its_path() {
+    let none = Settings::default();
+    let given = Settings { endpoint: Some("127.0.0.1:9".to_owned()), ..Settings::default() };
+    let http = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+    let grpc_logs = ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc");
+    let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4318/base/");
+    let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4318/mine");
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&Settings, Signal, Pairs<'_>, &str); 6] = [
+        (&none, Signal::Traces, &[http], "http://127.0.0.1:4318/v1/traces"),
+        (&none, Signal::Metrics, &[http, all], "http://all:4318/base/v1/metrics"),
+        (&none, Signal::Traces, &[http, all, traces], "http://traces:4318/mine"),
+        (&none, Signal::Logs, &[http, all, traces], "http://all:4318/base/v1/logs"),
+        (&given, Signal::Traces, &[http, all, traces], "http://127.0.0.1:9/v1/traces"),
+        (&none, Signal::Logs, &[http, grpc_logs], "http://127.0.0.1:4317"),
+    ];
+    for (settings, signal, pairs, expected) in cases {
+        assert_eq!(route(settings, signal, pairs).unwrap().endpoint, expected);
+    }
+}
+
+#[test]
 fn unit_what_cannot_be_done_is_said() {
     let cases = [
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "grpc only"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "grpc and http/protobuf"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://far:4317", "plain http"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "milliseconds"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "novalue", "no ="),
