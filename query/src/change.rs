@@ -1,7 +1,7 @@
 //! What has changed: the measure of a group that moved most, and the stretch of a range that stands
 //! out. Plain numbers in and out.
 
-use api::views::{Before, Change};
+use api::views::{Before, Change, Trend};
 
 #[cfg(test)]
 mod tests;
@@ -57,7 +57,7 @@ fn rate(now: &Before, before: &Before) -> Weighed {
 
 fn changed(of: &str, before: f64, now: f64) -> Change {
     let factor = (before > 0.0).then(|| now / before);
-    Change { of: of.to_owned(), before, now, factor }
+    Change { of: of.to_owned(), before, now, factor, since: None }
 }
 
 /// A stretch of columns that stands out from the others.
@@ -123,6 +123,44 @@ fn neighbour_noise(known: &[(usize, f64)]) -> f64 {
     let steps = known.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs());
     // 1.4826 makes a median of deviations a standard deviation; a difference has two of them.
     median(steps.collect()).unwrap_or(0.0) * 1.4826 / 2_f64.sqrt()
+}
+
+/// A rise within a range.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Risen {
+    /// Column in which it begins.
+    pub(crate) column: usize,
+    pub(crate) change: Change,
+    /// Rate by what p99 has grown, as that of [`impact`]; 0 for errors.
+    pub(crate) impact: f64,
+}
+
+/// Where p99, or if it does not the share of errors, rises above the rest of a range.
+pub(crate) fn risen(trend: &Trend, column_s: f64) -> Option<Risen> {
+    const NOISE: f64 = 1.05;
+    let calls = |columns: std::ops::Range<usize>| trend.calls.get(columns).map(|c| c.iter().sum());
+    let total: u64 = trend.calls.iter().sum();
+    let has_calls = |found: &Stretch| {
+        let inside: u64 = calls(found.columns.0..found.columns.1).unwrap_or(0);
+        inside >= CALLS_MIN && total - inside >= CALLS_MIN
+    };
+    // Durations by their logarithm: their noise is a factor.
+    let p99: Vec<Option<f64>> =
+        trend.p99_ms.iter().map(|p99| Some(p99.as_ref()?.max(1e-6).ln())).collect();
+    if let Some(found) = stretch(&p99, SAME_P99.ln(), NOISE.ln()).filter(has_calls) {
+        let (before, now) = (found.outside.exp(), found.inside.exp());
+        let (from, to) = found.columns;
+        let inside: u64 = calls(from..to).unwrap_or(0);
+        let per_second = inside as f64 / ((to - from) as f64 * column_s);
+        let impact = per_second * (now - before);
+        return Some(Risen { column: from, change: changed("p99", before, now), impact });
+    }
+    let share =
+        |(errors, calls): (&u64, &u64)| (*calls > 0).then(|| *errors as f64 / *calls as f64);
+    let shares: Vec<Option<f64>> = trend.errors.iter().zip(&trend.calls).map(share).collect();
+    let found = stretch(&shares, SAME_ERRORS, SAME_ERRORS / 2.0).filter(has_calls)?;
+    let change = changed("errors", found.outside, found.inside);
+    Some(Risen { column: found.columns.0, change, impact: 0.0 })
 }
 
 /// The value in the middle, the mean of both where there are two.

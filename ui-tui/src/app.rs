@@ -3,11 +3,13 @@
 //! [`update`] is pure: it reads no clock, no terminal and no network. What is to be done outside
 //! comes back as [`Effect`]s. `frame::render` only reads.
 
+use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
 use crate::action::{self, Action, Place};
 use crate::effect::Effect;
 use crate::event::{Event, Key, Now};
+use crate::kept::{Change, Kept};
 use crate::overlay::Overlay;
 use crate::request::Outcome;
 use crate::scope::Scope;
@@ -47,8 +49,10 @@ pub(crate) struct App {
     note: Option<Note>,
     pub(crate) live: Live,
     held: Option<Held>,
-    /// Filters applied, the newest last.
-    filters: Vec<String>,
+    /// Bookmarks, filters and statements.
+    kept: Kept,
+    /// Nobody has chosen a range yet, so the first view takes one that fits the data.
+    fits: bool,
     interrupted_ms: Option<u64>,
     out: Outbox,
     dirty: bool,
@@ -72,12 +76,27 @@ pub(crate) struct Appearance {
     pub(crate) glyphs: Glyphs,
     pub(crate) theme: Theme,
     pub(crate) mouse: bool,
+    /// In which times are shown and read.
+    pub(crate) zone: TimeZone,
+    /// That of the person, while UTC is shown.
+    own_zone: TimeZone,
 }
 
 impl Appearance {
     pub(crate) fn new(name: ThemeName, depth: Depth, glyphs: Glyphs) -> Appearance {
         let theme = Theme::new(name, depth, glyphs);
-        Appearance { name, depth, glyphs, theme, mouse: true }
+        let (zone, own_zone) = (TimeZone::UTC, TimeZone::UTC);
+        Appearance { name, depth, glyphs, theme, mouse: true, zone, own_zone }
+    }
+
+    /// Shows times in a zone.
+    pub(crate) fn in_zone(self, zone: TimeZone) -> Appearance {
+        Appearance { zone: zone.clone(), own_zone: zone, ..self }
+    }
+
+    /// From the zone of the person to UTC, or back.
+    fn turn_zone(&mut self) {
+        self.zone = if self.zone == TimeZone::UTC { self.own_zone.clone() } else { TimeZone::UTC };
     }
 }
 
@@ -107,11 +126,28 @@ impl App {
             note: None,
             live: Live::default(),
             held: None,
-            filters: Vec::new(),
+            kept: Kept::default(),
+            fits: false,
             interrupted_ms: None,
             out: Outbox::default(),
             dirty: true,
         }
+    }
+
+    /// Begins with what an earlier one kept.
+    pub(crate) fn keep(&mut self, kept: Kept) {
+        self.kept = kept;
+    }
+
+    /// Keeps something more, here and over restarts.
+    fn change_kept(&mut self, change: Change) {
+        self.kept.change(&change);
+        self.out.effects.push(Effect::Keep(change));
+    }
+
+    /// Lets the first view take a range that fits the data, until a person chooses one.
+    pub(crate) fn fit_range(&mut self) {
+        self.fits = true;
     }
 
     /// The view on the screen.
@@ -132,7 +168,7 @@ impl App {
 
     /// What the view on the screen reads.
     pub(crate) fn top_look(&self) -> Look<'_> {
-        self.top().look(self.now, &self.look.theme)
+        self.top().look(self.now, &self.look)
     }
 
     /// The message of the moment.
@@ -188,10 +224,10 @@ impl App {
 
     /// Lets the view on the screen do something, and follows what it wants of the explorer.
     fn with_top<R>(&mut self, fresh: bool, f: impl FnOnce(&mut dyn Screen, &mut Cx<'_>) -> R) -> R {
-        let (now, body) = (self.now, self.body());
+        let around = (self.now, self.body(), &self.kept);
         let views = &mut self.tabs[self.current].views;
         let top = views.len() - 1;
-        let (result, go) = enter(&mut views[top], now, body, &mut self.out, fresh, f);
+        let (result, go) = enter(&mut views[top], around, &mut self.out, fresh, f);
         self.follow(go);
         result
     }
@@ -212,6 +248,7 @@ impl App {
                 Go::Over(overlay) => self.open_over(overlay),
                 Go::Say(text) => self.say(text),
                 Go::Scope(scope) => self.set_scope(scope),
+                Go::Keep(change) => self.change_kept(change),
                 Go::Edit(text) => self.out.effects.push(Effect::Edit(text)),
             }
         }
@@ -311,12 +348,13 @@ impl App {
         }
         self.live.heard(outcome, self.now);
         let (now, body) = (self.now, self.body());
+        let around = (now, body, &self.kept);
         for tab in &mut self.tabs {
             for view in tab.views.iter_mut().chain(&mut tab.forward) {
                 let taken = view.slots.iter_mut().position(|s| s.answer(ticket, outcome, now));
                 let Some(slot) = taken else { continue };
                 let told = |screen: &mut dyn Screen, cx: &mut Cx<'_>| screen.told(slot, cx);
-                let ((), go) = enter(view, now, body, &mut self.out, false, told);
+                let ((), go) = enter(view, around, &mut self.out, false, told);
                 self.dirty = true;
                 return self.follow(go);
             }
@@ -328,7 +366,9 @@ impl App {
         let is_first = self.size == (0, 0);
         self.size = (width, height);
         self.dirty = true;
-        if is_first {
+        if is_first && self.fits {
+            self.ask_watermark();
+        } else if is_first {
             self.load(false);
         }
     }
@@ -351,8 +391,7 @@ impl App {
 /// Lets a view's screen do something.
 fn enter<R>(
     view: &mut View,
-    now: Now,
-    body: Rect,
+    (now, body, kept): (Now, Rect, &Kept),
     out: &mut Outbox,
     fresh: bool,
     f: impl FnOnce(&mut dyn Screen, &mut Cx<'_>) -> R,
@@ -363,6 +402,7 @@ fn enter<R>(
     let mut go = Vec::new();
     let mut cx = Cx {
         now,
+        kept,
         scope: &mut view.scope,
         fixed: view.fixed,
         slots: &mut view.slots,
@@ -392,7 +432,11 @@ pub(crate) fn update(app: &mut App, now: Now, event: Event) -> Vec<Effect> {
         }
         Event::Answer(ticket, outcome) => app.answer(ticket, &outcome),
         Event::Wrote(result) => {
-            app.say(result.unwrap_or_else(|error| format!("not written: {error}")));
+            match result {
+                // What is kept is written without a word.
+                Ok(text) if text.is_empty() => {}
+                result => app.say(result.unwrap_or_else(|error| format!("not written: {error}"))),
+            }
             app.dirty = true;
         }
         Event::Stop => app.out.effects.push(Effect::Suspend),

@@ -98,10 +98,12 @@ impl Buckets {
         (column / last).clamp(0.0, 1.0)
     }
 
-    /// Labels at round times, with room for each: column and text.
-    pub fn labels(&self, zone: &TimeZone) -> Vec<(usize, SafeText)> {
-        const APART: i64 = 12;
-        let least = self.width_ns.saturating_mul(APART);
+    /// Labels at round times where `width` columns of the screen show the whole, with room for each:
+    /// column and text.
+    pub fn labels(&self, zone: &TimeZone, width: usize) -> Vec<(usize, SafeText)> {
+        const ROOM: usize = 12;
+        let apart = (ROOM * self.count.max(1)).div_ceil(width.max(1));
+        let least = self.width_ns.saturating_mul(apart.max(1) as i64);
         let step = WIDTHS_NS.into_iter().find(|w| *w >= least).unwrap_or(least);
         let clock = match step {
             s if s < MINUTE => Clock::Second,

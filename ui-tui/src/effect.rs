@@ -1,5 +1,6 @@
 //! What the explorer wants done outside of itself, as data. Only the runtime carries it out.
 
+use crate::kept::Change;
 use crate::request::Request;
 use crate::slot::Ticket;
 
@@ -23,6 +24,8 @@ pub(crate) enum Effect {
     Download { name: String, request: Request },
     /// Open a text in the person's editor.
     Edit(String),
+    /// Keep something over restarts, or no longer.
+    Keep(Change),
     /// Switch the reports of the mouse on or off.
     Mouse(bool),
     /// Stand back as a job of the shell.

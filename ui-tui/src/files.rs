@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use api::ask::Ask;
 
+use crate::kept::{Change, Kept};
 use crate::request::Request;
 
 /// Names tried when a file of that name is there.
@@ -86,6 +87,51 @@ fn numbered(path: &Path, n: u32) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let ending = path.extension().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!("{stem}-{n}.{ending}"))
+}
+
+/// The file of what is kept over restarts; none where nobody says where such files are.
+fn kept_path() -> Option<PathBuf> {
+    let directory =
+        |name: &str| std::env::var_os(name).filter(|d| !d.is_empty()).map(PathBuf::from);
+    let state =
+        directory("XDG_STATE_HOME").or_else(|| Some(directory("HOME")?.join(".local/state")));
+    Some(state?.join("otlake/explorer.toml"))
+}
+
+/// What is kept; nothing where there is no file yet.
+pub(crate) fn kept() -> Result<Kept, String> {
+    let Some(path) = kept_path() else { return Ok(Kept::default()) };
+    read_kept(&path).map_err(|error| format!("nothing is kept: {}: {error}", path.display()))
+}
+
+fn read_kept(path: &Path) -> io::Result<Kept> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text).map_err(io::Error::other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a change to what is kept. A file that cannot be read stays as it is.
+pub(crate) async fn keep(change: Change) -> Result<String, String> {
+    // One change after the other: each reads what the one before has written.
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let Some(path) = kept_path() else { return Ok(String::new()) };
+    let shown = path.display().to_string();
+    let kept = tokio::task::spawn_blocking(move || {
+        let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut kept = read_kept(&path)?;
+        kept.change(&change);
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        let text = toml::to_string(&kept).map_err(io::Error::other)?;
+        let new = path.with_extension(format!("{}.new", std::process::id()));
+        private_file(&new, &text)?;
+        std::fs::rename(new, path)
+    });
+    let kept = kept.await.map_err(io::Error::other).flatten();
+    kept.map(|()| String::new()).map_err(|error| format!("{shown}: {error}"))
 }
 
 /// Lets the person edit a text with `$VISUAL` or `$EDITOR`. The terminal must have been lent.

@@ -10,6 +10,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use api::ask::Ask;
+use jiff::tz::TimeZone;
 
 mod action;
 mod app;
@@ -21,6 +22,7 @@ mod export;
 mod files;
 pub mod flames;
 pub mod format;
+mod kept;
 mod keyboard;
 mod link;
 mod overlay;
@@ -54,6 +56,8 @@ pub struct Options {
     pub filter: Option<String>,
     /// The range of time to begin with, such as `1h` or `14:00..14:30`.
     pub range: Option<String>,
+    /// Name of the zone in which times are shown and read; absent: that of the machine.
+    pub zone: Option<String>,
     /// Colours; absent: what the terminal can show of its own sixteen.
     pub theme: Option<ThemeName>,
     /// Nothing but ASCII, whatever the locale says.
@@ -82,7 +86,11 @@ pub async fn run(ask: Arc<dyn Ask>, options: Options) -> Result<(), Error> {
     if !io::stdout().is_terminal() {
         return Err(Error::NoTerminal);
     }
-    let app = first(&options, Now { mono_ms: 0, unix_ns: api::time::now_ns() })?;
+    let mut app = first(&options, Now { mono_ms: 0, unix_ns: api::time::now_ns() })?;
+    match files::kept() {
+        Ok(kept) => app.keep(kept),
+        Err(error) => app.say(error),
+    }
     Ok(show(ask, app).await?)
 }
 
@@ -110,12 +118,13 @@ pub async fn plain(
 
 /// The explorer as it opens.
 fn first(options: &Options, now: Now) -> Result<App, Error> {
+    let look = appearance(options).in_zone(zone(options)?);
     let mut scope = Scope::default();
     if let Some(filter) = &options.filter {
         scope.filter = filter.clone();
     }
     if let Some(range) = &options.range {
-        scope.range = overlay::time::read(range, now).map_err(Error::Option)?;
+        scope.range = overlay::time::read(range, now, &look.zone).map_err(Error::Option)?;
     }
     let target = match &options.open {
         Some(text) => {
@@ -129,11 +138,20 @@ fn first(options: &Options, now: Now) -> Result<App, Error> {
     }
     let place = target.as_ref().map_or(action::Place::Services, link::Target::place);
     let screen = screens::root(place);
-    let mut app = App::new(appearance(options), screen, place, scope, now);
+    let chooses = scope.range != Scope::default().range || options.range.is_some();
+    let mut app = App::new(look, screen, place, scope, now);
+    if !chooses && target.is_none() {
+        app.fit_range();
+    }
     if let Some(target) = target.filter(|target| target.of.is_some()) {
         app.open_link(&target);
     }
     Ok(app)
+}
+
+fn zone(options: &Options) -> Result<TimeZone, Error> {
+    let Some(name) = &options.zone else { return Ok(TimeZone::system()) };
+    TimeZone::get(name).map_err(|_| Error::Option(format!("`{name}` is no time zone")))
 }
 
 fn appearance(options: &Options) -> Appearance {

@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use jiff::tz::TimeZone;
+
 use crate::action::Place;
 use crate::event::Now;
 use crate::overlay::time;
@@ -150,7 +152,9 @@ impl Target {
         if let Some(filter) = &self.filter {
             scope.filter = filter.clone();
         }
-        if let Some(range) = self.range.as_deref().and_then(|text| time::read(text, now).ok()) {
+        if let Some(range) =
+            self.range.as_deref().and_then(|text| time::read(text, now, &TimeZone::UTC).ok())
+        {
             scope.range = range;
         }
     }

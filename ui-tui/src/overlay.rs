@@ -48,6 +48,8 @@ pub(crate) enum Next {
     Close,
     /// It is closed, and this is done.
     Do(Deed),
+    /// It stays, and this is done.
+    Act(Action),
 }
 
 /// What an overlay was for.
@@ -96,6 +98,11 @@ impl Overlay {
         let row =
             |(key, title, text): (char, &str, String)| (key, title.to_owned(), Deed::Copy(text));
         Overlay::Choice(Choice::new(title, texts.into_iter().map(row).collect()))
+    }
+
+    /// Views to go to.
+    pub(crate) fn bookmarks(rows: Vec<(char, String, Deed)>) -> Overlay {
+        Overlay::Choice(Choice::new("Bookmarks", rows))
     }
 
     /// What can be copied.

@@ -5,7 +5,7 @@ use api::client::ClientError;
 use crate::event::Now;
 use crate::format;
 use crate::safe_text::SafeText;
-use crate::scope::Scope;
+use crate::screens::Look;
 use crate::slot::{DEADLINE_S, Slot, State};
 use crate::theme::Role;
 use crate::widgets::Pen;
@@ -178,8 +178,9 @@ pub(crate) fn empty(pen: &mut Pen<'_>, what: &str, do_this: &str) {
 }
 
 /// Draws that a list is empty: why, and the keys that may change it.
-pub(crate) fn nothing(pen: &mut Pen<'_>, scope: &Scope, what: &str) {
-    let mut text = vec![(format!("no {what} in {}", scope.range), Role::Text)];
+pub(crate) fn nothing(pen: &mut Pen<'_>, look: &Look<'_>, what: &str) {
+    let scope = look.scope;
+    let mut text = vec![(format!("no {what} in {}", scope.range.words(look.zone)), Role::Text)];
     if !scope.filter.is_empty() {
         text.push((format!("with the filter  {}", scope.filter), Role::Text));
         text.push(("/ changes the filter".to_owned(), Role::Dim));

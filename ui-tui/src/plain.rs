@@ -87,7 +87,11 @@ impl<W: Write> Talk<W> {
                 }
                 Effect::Copy(text) => writeln!(self.out, "{}", SafeText::new(text))?,
                 Effect::Quit => self.has_ended = true,
-                Effect::Edit(_) | Effect::Mouse(_) | Effect::Suspend | Effect::Cancel(_) => {}
+                Effect::Edit(_)
+                | Effect::Keep(_)
+                | Effect::Mouse(_)
+                | Effect::Suspend
+                | Effect::Cancel(_) => {}
             }
         }
         Ok(())
@@ -127,7 +131,7 @@ impl<W: Write> Talk<W> {
         } else if let Some(filter) = line.strip_prefix('/') {
             self.app.apply_filter(filter.trim());
         } else if let Some(range) = line.strip_prefix("t ") {
-            match crate::overlay::time::read(range, self.now()) {
+            match crate::overlay::time::read(range, self.now(), self.app.top_look().zone) {
                 Ok(range) => self.app.set_range(range),
                 Err(error) => writeln!(self.out, "{error}")?,
             }
@@ -164,7 +168,7 @@ impl<W: Write> Talk<W> {
             "" => "no filter",
             filter => filter,
         };
-        let range = look.scope.range;
+        let range = look.scope.range.words(look.zone);
         let mut text = format!("{}; {range}; {filter}\n", where_.join(", "));
         for slot in look.slots {
             if let State::Failed(error) = slot.state(look.now) {

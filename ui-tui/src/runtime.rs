@@ -192,6 +192,9 @@ impl Runtime {
                 let edited = self.edit(text).await?;
                 app.edited(edited);
             }
+            Effect::Keep(change) => {
+                self.writing.spawn(files::keep(change));
+            }
             Effect::Mouse(on) => self.guard.mouse(on)?,
             Effect::Suspend => self.suspend(app).await?,
             Effect::Quit => return Ok(true),

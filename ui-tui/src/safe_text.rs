@@ -46,6 +46,18 @@ impl SafeText {
         if columns == 0 { Self::default() } else { Self::of(Cow::Owned(kept + "…")) }
     }
 
+    /// The begin and the end of a name, which tells it from others of its kind:
+    /// `sqlite:ord…@shard-2`.
+    pub fn both_ends(text: &str, columns: usize) -> Self {
+        const SEEN: usize = 1_024;
+        let whole = Self::start_of(text, columns.max(SEEN));
+        if whole.width <= columns || columns < 3 {
+            return Self::start_of(text, columns);
+        }
+        let end = (columns / 3).max(1);
+        Self::of(Cow::Owned(format!("{}…{}", whole.prefix(columns - 1 - end), whole.suffix(end))))
+    }
+
     fn of(text: Cow<'_, str>) -> Self {
         let width = drawn_width(&text);
         Self { text: text.into(), width }

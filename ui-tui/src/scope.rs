@@ -1,11 +1,11 @@
 //! What a view is about: a range of time, a filter, and what it is compared with.
 
-use std::fmt;
-
 use api::time;
 use api::views::Options;
+use jiff::tz::TimeZone;
 
 use crate::event::Now;
+use crate::format::{Clock, moment};
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +64,26 @@ pub(crate) enum Range {
     Since(i64),
     /// Whatever there is.
     All,
+}
+
+impl Range {
+    /// The range to begin with: all that is there while that is not much, else the usual one. Where
+    /// nothing has come for longer than that, the end of what there is.
+    pub(crate) fn fitting(now_ns: i64, (oldest_ns, newest_ns): (i64, i64)) -> Range {
+        let usual_ns = 15 * MINUTE_NS;
+        let is_over = now_ns.saturating_sub(newest_ns) >= usual_ns;
+        let end_ns = if is_over { newest_ns } else { now_ns.max(newest_ns) };
+        let age_ns = end_ns.saturating_sub(oldest_ns);
+        let step_ns = if age_ns < 5 * MINUTE_NS { 30 * SECOND_NS } else { MINUTE_NS };
+        let length_ns =
+            ((age_ns / step_ns).saturating_add(1)).saturating_mul(step_ns).min(usual_ns);
+        if is_over {
+            // Times of rows are before the end of a range.
+            let end_ns = (end_ns / SECOND_NS).saturating_add(1).saturating_mul(SECOND_NS);
+            return Range::Between(end_ns.saturating_sub(length_ns), end_ns);
+        }
+        Range::Last(length_ns)
+    }
 }
 
 impl Default for Range {
@@ -214,30 +234,42 @@ impl Range {
     }
 }
 
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Range::Last(ns) => write!(f, "last {}", length(ns)),
-            Range::Between(from_ns, to_ns) => f.write_str(&between(from_ns, to_ns)),
+impl Range {
+    /// In words, times as a zone shows them; another one than UTC is named.
+    pub(crate) fn words(self, zone: &TimeZone) -> String {
+        match self {
+            Range::Last(ns) => format!("last {}", length(ns)),
+            Range::Between(from_ns, to_ns) => between((from_ns, to_ns), zone),
             Range::Since(from_ns) => {
-                let from = time::format(from_ns);
-                let part = |range| from.get(range).unwrap_or("");
-                write!(f, "since {} {}", part(0..10), part(11..16))
+                let from = moment(from_ns, zone, Clock::DateSecond);
+                format!("since {}{}", from.get(..16).unwrap_or(&from), zone_word(from_ns, zone))
             }
-            Range::All => f.write_str("all time"),
+            Range::All => "all time".to_owned(),
         }
     }
 }
 
-/// `14:00..14:30`, with the day in front when it is not within one.
-fn between(from_ns: i64, to_ns: i64) -> String {
-    let (from, to) = (time::format(from_ns), time::format(to_ns));
-    let clock =
-        |text: &str, whole: bool| text.get(11..if whole { 16 } else { 19 }).map(str::to_owned);
+/// `14:00..14:30`, with the day in front, and in the middle when it is not within one.
+fn between((from_ns, to_ns): (i64, i64), zone: &TimeZone) -> String {
     let whole = from_ns % MINUTE_NS == 0 && to_ns % MINUTE_NS == 0;
-    let (Some(day), Some(last)) = (from.get(..10), to.get(..10)) else { return String::new() };
-    let (Some(a), Some(b)) = (clock(&from, whole), clock(&to, whole)) else { return String::new() };
-    if day == last { format!("{day} {a}..{b}") } else { format!("{day} {a}..{last} {b}") }
+    let clock = if whole { Clock::Minute } else { Clock::Second };
+    let (day, last) = (moment(from_ns, zone, Clock::Date), moment(to_ns, zone, Clock::Date));
+    let (a, b) = (moment(from_ns, zone, clock), moment(to_ns, zone, clock));
+    let word = zone_word(from_ns, zone);
+    if day == last {
+        format!("{day} {a}..{b}{word}")
+    } else {
+        format!("{day} {a}..{last} {b}{word}")
+    }
+}
+
+/// ` CET`, nothing for UTC.
+pub(crate) fn zone_word(at_ns: i64, zone: &TimeZone) -> String {
+    if *zone == TimeZone::UTC {
+        return String::new();
+    }
+    jiff::Timestamp::from_nanosecond(i128::from(at_ns))
+        .map_or(String::new(), |at| format!(" {}", at.to_zoned(zone.clone()).strftime("%Z")))
 }
 
 /// `90s`, `15m`, `1h30m`, `7d`.

@@ -7,10 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use api::views::Basis;
+use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
 use crate::action::{Action, Layer, Place};
+use crate::app::Appearance;
 use crate::event::{Key, Now};
+use crate::kept::{Change, Kept};
 use crate::overlay::{Overlay, filter};
 use crate::pane::{self, Frame};
 use crate::request::Request;
@@ -55,14 +58,15 @@ impl View {
     }
 
     /// What the screen reads of it.
-    pub(crate) fn look<'a>(&'a self, now: Now, theme: &'a Theme) -> Look<'a> {
+    pub(crate) fn look<'a>(&'a self, now: Now, how: &'a Appearance) -> Look<'a> {
         Look {
             scope: &self.scope,
             fixed: self.fixed,
             slots: &self.slots,
             focus: self.focus,
             now,
-            theme,
+            theme: &how.theme,
+            zone: &how.zone,
         }
     }
 
@@ -81,6 +85,7 @@ impl View {
 /// What a screen may change and use while it handles something.
 pub(crate) struct Cx<'a> {
     pub(crate) now: Now,
+    pub(crate) kept: &'a Kept,
     pub(crate) scope: &'a mut Scope,
     pub(crate) fixed: Fixed,
     pub(crate) slots: &'a mut [Slot],
@@ -151,6 +156,8 @@ pub(crate) enum Go {
     Scope(Scope),
     /// A text into the person's editor.
     Edit(String),
+    /// Something to be kept over restarts.
+    Keep(Change),
 }
 
 /// What a screen reads while it draws or answers about itself.
@@ -162,6 +169,8 @@ pub(crate) struct Look<'a> {
     pub(crate) focus: usize,
     pub(crate) now: Now,
     pub(crate) theme: &'a Theme,
+    /// In which times are shown.
+    pub(crate) zone: &'a TimeZone,
 }
 
 impl<'a> Look<'a> {

@@ -141,6 +141,9 @@ rows! {
     WatermarkRow {
         /// Its name.
         table_name: String,
+        /// Earliest time of a row.
+        #[serde(default)]
+        oldest: Option<String>,
         /// Latest time of a row.
         newest: Option<String>,
         /// Rows.

@@ -34,6 +34,9 @@ rows! {
         now: f64,
         /// Now by before; absent where there was nothing before.
         factor: Option<f64>,
+        /// Start of a rise within the range, told against the rest of it: the period before is empty.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<String>,
     }
     /// Columns of equal width, one value each.
     Trend {

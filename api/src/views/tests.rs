@@ -52,6 +52,40 @@ fn attributes_are_read_from_text_and_from_objects() {
     }
 }
 
+#[test]
+fn a_skeleton_is_the_same_behind_the_wire() {
+    let id = |n: u64| format!("{n:016x}");
+    let columns = SkeletonColumns {
+        parent: vec![NO_PARENT, 0, 1, 0, NO_PARENT],
+        subtree_end: vec![4, 3, 3, 4, 5],
+        depth: vec![0, 1, 2, 1, 0],
+        start_ns: vec![5, 10, 8, 1_000_000_000, 0],
+        duration_ns: vec![9; 5],
+        self_ns: vec![0, 1, 2, 3, 4],
+        gap_ns: vec![0; 5],
+        critical_ns: vec![0; 5],
+        flags: vec![span_flags::ERROR; 5],
+        kind: vec![2; 5],
+        name: vec![0; 5],
+        service: vec![0; 5],
+        peer: vec![NO_PARENT, 0, 0, NO_PARENT, 0],
+        span_id: (0..5).map(id).collect(),
+        names: vec!["GET /".into()],
+        services: vec!["gateway".into()],
+    };
+    let sent = serde_json::to_value(&columns).unwrap();
+    assert_eq!(sent["up"], serde_json::json!([0, 1, 1, 3, 0]));
+    assert_eq!(sent["size"], serde_json::json!([4, 2, 1, 1, 1]));
+    assert_eq!(sent["after_ns"], serde_json::json!([5, 5, -2, 999_999_995, 0]));
+    assert_eq!(serde_json::from_value::<SkeletonColumns>(sent).unwrap(), columns);
+    let mut odd = serde_json::to_value(&columns).unwrap();
+    // Lists of other lengths and rows above the first are read; what draws refuses them.
+    (odd["up"], odd["after_ns"]) = (serde_json::json!([7]), serde_json::json!([]));
+    assert_eq!(serde_json::from_value::<SkeletonColumns>(odd.clone()).unwrap().parent.len(), 1);
+    odd["span_id"] = "äöü".into();
+    assert!(serde_json::from_value::<SkeletonColumns>(odd).is_err());
+}
+
 /// The reference of `docs/api.md`: every endpoint with its parameters.
 fn reference() -> String {
     let mut text = String::new();

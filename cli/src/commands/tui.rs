@@ -46,6 +46,10 @@ pub(crate) struct Look {
     /// Draw with ASCII alone
     #[arg(long, env = "OTLAKE_ASCII")]
     ascii: bool,
+    /// Time zone in which times are shown and read, as Europe/Berlin or UTC [default: TZ, or that of
+    /// the machine]
+    #[arg(long, env = "OTLAKE_ZONE", value_name = "ZONE")]
+    zone: Option<String>,
     /// Leave the mouse to the terminal
     #[arg(long, env = "OTLAKE_NO_MOUSE")]
     no_mouse: bool,
@@ -58,6 +62,7 @@ impl Look {
             theme: self.theme,
             ascii: self.ascii,
             no_mouse: self.no_mouse,
+            zone: self.zone.clone(),
             ..ui_tui::Options::default()
         }
     }

@@ -7,6 +7,7 @@ mod cancel;
 mod cli;
 mod demo;
 mod documents;
+mod explorer;
 mod ingest;
 mod prompt;
 mod restart;

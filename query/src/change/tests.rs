@@ -56,6 +56,34 @@ fn a_stretch_is_found_where_it_begins_and_ends() {
     check_stretch(&[4.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], None);
 }
 
+/// A minute a column, and 60 calls in each.
+fn check_risen(p99_ms: &[f64], errors: &[u64], expected: Option<(&str, usize, f64)>) {
+    let trend = Trend {
+        calls: vec![60; p99_ms.len()],
+        errors: errors.to_vec(),
+        p99_ms: p99_ms.iter().copied().map(Some).collect(),
+    };
+    let found = risen(&trend, 60.0);
+    let told = found.as_ref().map(|risen| (risen.change.of.as_str(), risen.column, risen.impact));
+    assert_eq!(told, expected, "{found:?}");
+}
+
+#[test]
+fn a_rise_within_the_range_is_told() {
+    let usual = [0; 8];
+    check_risen(&[100.0; 8], &usual, None);
+    check_risen(&[], &[], None);
+    let slow = [100.0, 101.0, 99.0, 100.0, 400.0, 401.0, 399.0, 400.0].map(f64::round);
+    let found = risen(
+        &Trend { calls: vec![60; 8], errors: usual.into(), p99_ms: slow.map(Some).into() },
+        60.0,
+    );
+    let found = found.unwrap();
+    assert_eq!((found.change.of.as_str(), found.column), ("p99", 4));
+    assert!((found.impact - 300.0).abs() < 2.0, "{found:?}");
+    check_risen(&[100.0; 8], &[0, 0, 0, 0, 30, 30, 30, 30], Some(("errors", 4, 0.0)));
+}
+
 #[test]
 fn robust_z_is_large_for_what_stands_out() {
     let flat = [5.0; 10];

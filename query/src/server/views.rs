@@ -32,6 +32,7 @@ use axum::response::Response;
 use axum::routing::get;
 use futures::StreamExt;
 use http::StatusCode;
+use schemas::Table;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -161,6 +162,42 @@ impl Asking {
         let rows = self.rows(sql, None).await;
         self.options.limit = limit;
         rows
+    }
+
+    /// The rows of two statements that run beside each other, all of them.
+    async fn both<A: DeserializeOwned, B: DeserializeOwned>(
+        &mut self,
+        first: String,
+        second: String,
+    ) -> Result<(Vec<A>, Vec<B>), QueryError> {
+        if self.options.sql == Some(true) {
+            self.basis.sql.extend([first.clone(), second.clone()]);
+        }
+        let timeout_s = self.options.timeout_s;
+        let request = |sql| SqlRequest { sql, timeout_s, ..SqlRequest::default() };
+        let (first, second) = futures::try_join!(
+            run(&self.engine, request(first)),
+            run(&self.engine, request(second)),
+        )?;
+        let elapsed_ms = first.1.elapsed_ms.max(second.1.elapsed_ms);
+        let before_ms = self.basis.stats.elapsed_ms;
+        add(&mut self.basis.stats, first.1);
+        add(&mut self.basis.stats, second.1);
+        self.basis.stats.elapsed_ms = before_ms + elapsed_ms;
+        Ok((first.0, second.0))
+    }
+
+    /// Those of the tables that may have rows within the range; the first if none has.
+    fn holding(&self, tables: &[Table], (from_ns, to_ns): (i64, i64)) -> Vec<Table> {
+        let snapshot = self.engine.store().snapshot();
+        let has_rows = |table: &Table| {
+            let mut files = snapshot.files(*table).iter();
+            let mut live = snapshot.live(*table).iter();
+            files.any(|file| file.min_time_ns < to_ns && file.max_time_ns >= from_ns)
+                || live.any(|batch| batch.rows.num_rows() > 0)
+        };
+        let holding: Vec<Table> = tables.iter().copied().filter(has_rows).collect();
+        if holding.is_empty() { tables[..1].to_vec() } else { holding }
     }
 
     /// Cuts rows to those that are wanted.

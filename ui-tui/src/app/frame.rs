@@ -62,7 +62,7 @@ fn where_line(app: &App, pen: &mut Pen<'_>) {
     let width = pen.width();
     let (state, role) = state(app);
     let range = app.top().screen.place_in_time(&app.top_look());
-    let range = range.unwrap_or_else(|| app.top().scope.range.to_string());
+    let range = range.unwrap_or_else(|| app.top().scope.range.words(&app.look.zone));
     let right = SafeText::new(format!("{range}  "));
     let (right_width, state_width) = (cells(&right), cells(&SafeText::new(&state)));
     let at = width.saturating_sub(right_width + state_width + 1);

@@ -3,8 +3,9 @@
 use super::{App, INTERRUPT_MS};
 use crate::action::{Action, CopyAs, Place};
 use crate::effect::Effect;
+use crate::kept::{Bookmark, Change};
 use crate::link;
-use crate::overlay::{self, Overlay};
+use crate::overlay::{self, Deed, Overlay};
 use crate::scope::Range;
 use crate::screens::{self, Subject};
 use crate::theme::{THEMES, Theme};
@@ -34,6 +35,9 @@ impl App {
             Action::Refresh | Action::RefreshExact => self.load(true),
             Action::Live => self.turn_live(),
             Action::NextTheme => self.next_theme(),
+            Action::Bookmark => self.bookmark(),
+            Action::Bookmarks => self.open_bookmarks(),
+            Action::NextZone => self.next_zone(),
             Action::ToggleMouse => self.turn_mouse(),
             Action::Exemplar => self.exemplar(),
             Action::Include => self.narrow_by_term(true),
@@ -70,6 +74,7 @@ impl App {
     pub(crate) fn set_range(&mut self, range: Range) {
         let mut scope = self.top().scope.clone();
         if scope.range != range {
+            self.fits = false;
             scope.range = range;
             self.set_scope(scope);
         }
@@ -153,6 +158,42 @@ impl App {
         self.look.name = name;
         self.look.theme = Theme::new(name, self.look.depth, self.look.glyphs);
         self.say(format!("theme {word}"));
+    }
+
+    /// Keeps the view, or forgets it where it is kept.
+    fn bookmark(&mut self) {
+        let link = link::of(self.top());
+        if self.kept.bookmarks.iter().any(|held| held.link == link) {
+            self.change_kept(Change::Forget(link));
+            return self.say("no bookmark any more");
+        }
+        let mut name = self.crumbs().collect::<Vec<_>>().join(" > ");
+        let scope = &self.top().scope;
+        name += &format!("  {}", scope.range.words(&self.look.zone));
+        if !scope.filter.is_empty() {
+            name += &format!("  {}", scope.filter);
+        }
+        self.change_kept(Change::Bookmark(Bookmark { name, link }));
+        self.say("bookmarked; ' goes to bookmarks, b forgets it");
+    }
+
+    fn open_bookmarks(&mut self) {
+        let newest = self.kept.bookmarks.iter().rev().zip('a'..='z');
+        let rows: Vec<(char, String, Deed)> = newest
+            .map(|(held, letter)| (letter, held.name.clone(), Deed::Open(held.link.clone())))
+            .collect();
+        if rows.is_empty() {
+            return self.say("no bookmarks yet: b makes one of a view");
+        }
+        self.open_over(Overlay::bookmarks(rows));
+    }
+
+    fn next_zone(&mut self) {
+        self.look.turn_zone();
+        if let Some(Overlay::Time(picker)) = self.overlays.last_mut() {
+            picker.set_zone(self.look.zone.clone());
+        }
+        self.say(format!("times in {}", self.look.zone.iana_name().unwrap_or("UTC")));
     }
 
     fn turn_mouse(&mut self) {

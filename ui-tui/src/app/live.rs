@@ -4,11 +4,13 @@
 //! list is polled.
 
 use api::client::ClientError;
-use api::views::{Options, Watermark, WatermarkAnswer};
+use api::views::{Options, Watermark, WatermarkAnswer, WatermarkRow};
 
 use super::App;
+use crate::chart_data::unix_ns;
 use crate::event::Now;
 use crate::request::{Outcome, Request};
+use crate::scope::Range;
 use crate::slot::{Slot, Ticket};
 
 /// Milliseconds between two looks at the watermark, at least.
@@ -78,6 +80,18 @@ impl Live {
     }
 }
 
+/// The times between which the data lies: that of spans, without any that of everything.
+fn reach_ns(answer: &WatermarkAnswer) -> Option<(i64, i64)> {
+    let of = |is_wanted: fn(&str) -> bool| {
+        let rows = || answer.rows.iter().filter(|row| is_wanted(&row.table_name));
+        let ends = |of: fn(&WatermarkRow) -> &Option<String>| {
+            rows().filter_map(move |row| unix_ns(of(row).as_deref()?))
+        };
+        Some((ends(|row| &row.oldest).min()?, ends(|row| &row.newest).max()?))
+    };
+    of(|table| table == "spans").or_else(|| of(|_| true))
+}
+
 impl App {
     /// The view moves with the clock.
     pub(crate) fn is_live(&self) -> bool {
@@ -95,10 +109,29 @@ impl App {
         self.live.watermark.tick(now, &mut self.out);
         let due = self.live.next_ms <= now.mono_ms && self.live.watermark.ticket().is_none();
         if due && (self.live.offline.is_some() || self.is_live()) {
-            let request = Request::view(&Watermark::default(), &Options::default());
-            self.live.watermark.ask_fresh(request, now, &mut self.out);
-            self.live.next_ms = now.mono_ms + self.interval_ms();
+            self.ask_watermark();
         }
+    }
+
+    /// Asks how far the data reaches.
+    pub(super) fn ask_watermark(&mut self) {
+        let request = Request::view(&Watermark::default(), &Options::default());
+        self.live.watermark.ask_fresh(request, self.now, &mut self.out);
+        self.live.next_ms = self.now.mono_ms + self.interval_ms();
+    }
+
+    /// Gives the first view a range that fits the data, unless something is opened from it; says
+    /// whether that is another one.
+    fn fit(&mut self) -> bool {
+        let reach = self.live.watermark.get::<WatermarkAnswer>().and_then(reach_ns);
+        let Some(reach) = reach.filter(|_| self.fits && self.depth() == 1) else { return false };
+        let range = Range::fitting(self.now.unix_ns, reach);
+        let view = &mut self.tab().views[0];
+        let is_other = std::mem::replace(&mut view.scope.range, range) != range;
+        if is_other && !range.is_live() {
+            self.say(format!("nothing newer than {} has come", range.words(&self.look.zone)));
+        }
+        is_other
     }
 
     /// Slower when queries are slow, when nobody looks, and when nobody answers.
@@ -130,7 +163,13 @@ impl App {
         }
         let is_back = was_offline && self.live.offline.is_none();
         let seq = self.live.watermark.get::<WatermarkAnswer>().map(|answer| answer.seq);
+        let is_unasked = self.top().slots.iter().all(|slot| slot.request().is_none());
         let is_new = outcome.is_ok() && self.live.seq.replace(seq.unwrap_or(0)) != seq;
+        if self.fits && ((is_new && self.fit()) || is_unasked) {
+            self.dirty = true;
+            self.load(false);
+            return true;
+        }
         if is_back || (is_new && self.is_live()) {
             self.dirty = true;
             self.refresh();

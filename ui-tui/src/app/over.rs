@@ -4,14 +4,12 @@ use super::App;
 use crate::effect::Effect;
 use crate::event::{Key, Mouse};
 use crate::export;
+use crate::kept::Change;
 use crate::overlay::filter::FilterLine;
 use crate::overlay::palette::Palette;
 use crate::overlay::time::TimePicker;
 use crate::overlay::why::Why;
 use crate::overlay::{Deed, Form, Next, Overlay};
-
-/// Filters remembered at most.
-const HISTORY_MAX: usize = 100;
 
 impl App {
     pub(super) fn key_over(&mut self, key: Key) {
@@ -44,6 +42,7 @@ impl App {
         match next {
             Next::Stay => {}
             Next::Close => self.close_over(),
+            Next::Act(action) => self.act_generally(action),
             Next::Do(deed) => {
                 self.close_over();
                 self.carry_out(deed);
@@ -63,6 +62,7 @@ impl App {
             Deed::Filter(text) => self.apply_filter(&text),
             Deed::Scope(range, compare) => {
                 let mut scope = self.top().scope.clone();
+                self.fits &= scope.range == range;
                 (scope.range, scope.compare) = (range, compare);
                 self.set_scope(scope);
             }
@@ -73,10 +73,8 @@ impl App {
     }
 
     pub(crate) fn apply_filter(&mut self, text: &str) {
-        if !text.is_empty() && self.filters.last().is_none_or(|last| last != text) {
-            self.filters.push(text.to_owned());
-            let beyond = self.filters.len().saturating_sub(HISTORY_MAX);
-            self.filters.drain(..beyond);
+        if !text.is_empty() && self.kept.filters.last().is_none_or(|last| last != text) {
+            self.change_kept(Change::Filter(text.to_owned()));
         }
         if !self.with_top(false, |screen, cx| screen.find(text, cx)) {
             self.set_filter(text);
@@ -87,7 +85,7 @@ impl App {
         let view = self.top();
         let table = view.screen.filters();
         let text = view.screen.filter_line(&self.top_look());
-        let mut line = FilterLine::new(&text, table, view.fixed, self.filters.clone());
+        let mut line = FilterLine::new(&text, table, view.fixed, self.kept.filters.clone());
         line.changed(self.now);
         self.open_over(Overlay::Filter(Box::new(line)));
     }
@@ -104,7 +102,7 @@ impl App {
 
     pub(super) fn open_time(&mut self) {
         let scope = &self.top().scope;
-        let picker = TimePicker::new(scope.range, scope.compare);
+        let picker = TimePicker::new(scope.range, scope.compare, self.look.zone.clone());
         self.open_over(Overlay::Time(picker));
     }
 

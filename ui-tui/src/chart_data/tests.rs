@@ -30,7 +30,11 @@ fn labels_stand_at_round_times_of_the_zone() {
     let from = unix_ns("2026-11-22T15:45:00Z").unwrap();
     let b = Buckets::covering(from, from + 15 * MINUTE, 72);
     let texts = |zone: &TimeZone| {
-        b.labels(zone).iter().map(|(c, t)| format!("{c}:{t}")).collect::<Vec<_>>().join(" ")
+        b.labels(zone, b.count)
+            .iter()
+            .map(|(c, t)| format!("{c}:{t}"))
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     assert_eq!(texts(&TimeZone::UTC), "0:15:45 20:15:50 40:15:55");
     let nepal = TimeZone::fixed(Offset::from_seconds(20_700).unwrap());

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::{Deed, Next, middle};
 use crate::event::Key;
 use crate::pane::{Frame, framed};
+use crate::safe_text::SafeText;
 use crate::theme::Role;
 use crate::widgets::Pen;
 
@@ -47,7 +48,9 @@ impl Choice {
     }
 
     fn area(&self, screen: Rect) -> Rect {
-        middle(screen, 48, self.rows.len() as u16 + 2)
+        let widest = self.rows.iter().map(|row| SafeText::new(&row.1).width()).max().unwrap_or(0);
+        let width = u16::try_from(widest).unwrap_or(u16::MAX).saturating_add(8).max(48);
+        middle(screen, width, self.rows.len() as u16 + 2)
     }
 
     pub(super) fn draw(&self, pen: &mut Pen<'_>) {

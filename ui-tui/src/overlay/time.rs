@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::line;
 use super::{Deed, Next, middle};
+use crate::action::Action;
 use crate::event::{Key, Now};
 use crate::pane::{Frame, framed};
 use crate::scope::{Compare, Range, bucket_ns, length};
@@ -21,11 +22,12 @@ pub(crate) struct TimePicker {
     line: Input,
     compare: Compare,
     before: Range,
+    zone: TimeZone,
 }
 
 impl TimePicker {
-    pub(crate) fn new(range: Range, compare: Compare) -> TimePicker {
-        TimePicker { line: Input::default(), compare, before: range }
+    pub(crate) fn new(range: Range, compare: Compare, zone: TimeZone) -> TimePicker {
+        TimePicker { line: Input::default(), compare, before: range, zone }
     }
 
     pub(super) fn key(&mut self, key: Key, now: Now) -> Next {
@@ -35,6 +37,8 @@ impl TimePicker {
             "backtab" => self.turn_compare(Compare::ALL.len() - 1),
             "down" => self.quick(1),
             "up" => self.quick(QUICK.len() - 1),
+            // No word of the grammar begins with it.
+            "z" if self.line.text().is_empty() => return Next::Act(Action::NextZone),
             "enter" => {
                 if let Ok(range) = self.range(now) {
                     return Next::Do(Deed::Scope(range, self.compare));
@@ -49,6 +53,11 @@ impl TimePicker {
 
     pub(super) fn paste(&mut self, text: &str) {
         self.line.insert(text);
+    }
+
+    /// From now on times are read as that zone has them.
+    pub(crate) fn set_zone(&mut self, zone: TimeZone) {
+        self.zone = zone;
     }
 
     fn turn_compare(&mut self, by: usize) {
@@ -67,7 +76,7 @@ impl TimePicker {
     fn range(&self, now: Now) -> Result<Range, String> {
         match self.line.text().trim() {
             "" => Ok(self.before),
-            text => read(text, now),
+            text => read(text, now, &self.zone),
         }
     }
 
@@ -75,13 +84,14 @@ impl TimePicker {
         let area = middle(pen.area(), 66, 9);
         let mut pen = pen.part(area.x, area.y, area.width, area.height);
         pen.clear();
-        let (title, note) = ("Time range   UTC".to_owned(), "Esc".to_owned());
+        let zone = self.zone.iana_name().unwrap_or("UTC");
+        let (title, note) = (format!("Time range   {zone}"), "z zone  Esc".to_owned());
         let mut pen = framed(&mut pen, &Frame { title, note, focused: true, is_old: false });
         let width = pen.width();
         pen.text(1, 0, 2, &"> ".into(), Role::Accent);
         self.line.render(&mut pen.part(3, 0, width.saturating_sub(4), 1), None);
         let (text, role) = match self.range(now) {
-            Ok(range) => (preview(range, now), Role::Text),
+            Ok(range) => (preview(range, now, &self.zone), Role::Text),
             Err(error) => (error, Role::Error),
         };
         pen.text(1, 1, width, &format!("  = {text}").into(), role);
@@ -113,16 +123,16 @@ impl TimePicker {
 }
 
 /// `2026-11-22 15:40:00 - 16:05:00   25m   bucket 15s`.
-fn preview(range: Range, now: Now) -> String {
-    let Some((from_ns, to_ns)) = range.fixed(now).both() else { return range.to_string() };
-    let spelled = Range::Between(from_ns, to_ns);
+fn preview(range: Range, now: Now, zone: &TimeZone) -> String {
+    let Some((from_ns, to_ns)) = range.fixed(now).both() else { return range.words(zone) };
+    let spelled = Range::Between(from_ns, to_ns).words(zone);
     let bucket = length(bucket_ns(to_ns - from_ns, 100));
     format!("{spelled}   {}   bucket {bucket}", length(to_ns - from_ns))
 }
 
 /// Reads a range in the words of `api::time`. What depends on the data is not known here.
-pub(crate) fn read(text: &str, now: Now) -> Result<Range, String> {
-    match time::range(text, now.unix_ns, &TimeZone::UTC).map_err(|error| error.to_string())? {
+pub(crate) fn read(text: &str, now: Now, zone: &TimeZone) -> Result<Range, String> {
+    match time::range(text, now.unix_ns, zone).map_err(|error| error.to_string())? {
         time::Range::Between { from_ns, to_ns } => Ok(Range::Between(from_ns, to_ns)),
         time::Range::Last { length_ns } => Ok(Range::Last(length_ns)),
         time::Range::Since { from_ns } => Ok(Range::Since(from_ns)),

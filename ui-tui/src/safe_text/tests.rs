@@ -86,3 +86,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn names_keep_both_ends() {
+    for (columns, expected) in [
+        (22, "sqlite:orders@shard-2*"),
+        (21, "sqlite:orders…hard-2*"),
+        (13, "sqlite:o…d-2*"),
+        (3, "s…*"),
+        (2, "s…"),
+        (0, ""),
+    ] {
+        let fitted = SafeText::both_ends("sqlite:orders@shard-2*", columns);
+        assert_eq!(fitted.as_str(), expected, "{columns}");
+        assert!(fitted.width() <= columns);
+    }
+    assert!(SafeText::both_ends(&"w".repeat(1 << 20), 20).width() <= 20);
+}

@@ -13,7 +13,7 @@ fn check(range: Range, at: &str, from: &str, to: &str) {
     assert_eq!(
         (cut(fixed.from()).as_str(), cut(fixed.to()).as_str()),
         (from, to),
-        "{range} at {at}"
+        "{range:?} at {at}"
     );
 }
 
@@ -31,7 +31,7 @@ fn zooming_steps_and_comes_back() {
     let mut range = Range::default();
     let mut seen = Vec::new();
     for _ in 0..8 {
-        seen.push(range.to_string());
+        seen.push(range.words(&TimeZone::UTC));
         range = range.wider();
     }
     assert_eq!(
@@ -47,7 +47,10 @@ fn zooming_steps_and_comes_back() {
 #[test]
 fn shifting_stops_the_clock() {
     let at = now("2026-11-22T15:59:46Z");
-    assert_eq!(Range::default().shifted(at, -1, 1).to_string(), "2026-11-22 15:30..15:45");
+    assert_eq!(
+        Range::default().shifted(at, -1, 1).words(&TimeZone::UTC),
+        "2026-11-22 15:30..15:45"
+    );
     assert_eq!(Range::All.shifted(at, -1, 1), Range::All);
 }
 
@@ -57,5 +60,26 @@ fn lengths_read_as_they_are_typed() {
         let ns = i64::try_from(time::duration(text).unwrap().as_nanos()).unwrap();
         let again = length(ns);
         assert_eq!(time::duration(&again).unwrap(), time::duration(text).unwrap(), "{again}");
+    }
+}
+
+/// Ages of the oldest and the newest row in seconds, and the range to begin with.
+#[test]
+fn the_first_range_fits_the_data() {
+    const NOW_NS: i64 = 1_795_363_186_000_000_000;
+    for (oldest_s, newest_s, expected) in [
+        (20, 0, "last 30s"),
+        (100, 1, "last 2m"),
+        (310, 1, "last 6m"),
+        (899, 1, "last 15m"),
+        (86_400, 3, "last 15m"),
+        (86_400, 899, "last 15m"),
+        (86_400, 7_200, "2026-11-22 13:44:47..13:59:47"),
+        (7_500, 7_200, "2026-11-22 13:53:47..13:59:47"),
+        (7_200, 7_200, "2026-11-22 13:59:17..13:59:47"),
+    ] {
+        let at = |ago_s: i64| NOW_NS - ago_s * 1_000_000_000;
+        let range = Range::fitting(NOW_NS, (at(oldest_s), at(newest_s)));
+        assert_eq!(range.words(&TimeZone::UTC), expected, "{oldest_s} {newest_s}");
     }
 }

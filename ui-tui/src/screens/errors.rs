@@ -377,9 +377,9 @@ fn columns() -> Vec<Column> {
     ]
 }
 
-fn clock(text: Option<&String>) -> String {
+fn clock(text: Option<&String>, zone: &TimeZone) -> String {
     let ns = text.and_then(|text| unix_ns(text));
-    ns.map_or(String::new(), |ns| format::moment(ns, &TimeZone::UTC, Clock::Second))
+    ns.map_or(String::new(), |ns| format::moment(ns, zone, Clock::Second))
 }
 
 impl Errors {
@@ -389,7 +389,7 @@ impl Errors {
         let mut pen = look.framed(pen, (LIST_PANE, ROWS), title, &format!("sort: {word} v"));
         let Some((mut pen, answer)) = look.data::<Answer>(&mut pen, ROWS) else { return };
         if self.lines.is_empty() {
-            return pane::nothing(&mut pen, look.scope, "errors");
+            return pane::nothing(&mut pen, look, "errors");
         }
         let all: u64 = self.lines.iter().map(|line| line.count).sum();
         let rows = |at: usize| {
@@ -407,7 +407,7 @@ impl Errors {
                     Cell::text(row.error_type.as_deref().unwrap_or("-")).role(Role::Error),
                     Cell::text(line.rows.len().to_string()).role(Role::Dim),
                     Cell::text(row.cost_ms.map_or("-".to_owned(), format::duration_ms)),
-                    Cell::text(clock(row.last_seen.as_ref())).role(Role::Dim),
+                    Cell::text(clock(row.last_seen.as_ref(), look.zone)).role(Role::Dim),
                 ],
                 ..Row::default()
             })
@@ -432,7 +432,7 @@ impl Errors {
         let note = exemplar.map_or(String::new(), |id| format!("x {}", format::short_id(id)));
         let mut pen = look.framed(pen, (PATH_PANE, ROWS), "Path", &note);
         let Some(row) = row else { return };
-        let below = facts_of(row);
+        let below = facts_of(row, look.zone);
         // The path comes first; of what is known of it as much follows as there is room for.
         let room = usize::from(pen.height()).saturating_sub(below.len().min(4) + 1);
         let steps: Vec<&str> = steps(row).collect();
@@ -475,7 +475,7 @@ impl Errors {
     }
 }
 
-fn facts_of(row: &ErrorRow) -> Vec<(&'static str, String, Role)> {
+fn facts_of(row: &ErrorRow, zone: &TimeZone) -> Vec<(&'static str, String, Role)> {
     let role = match row.error_role.as_deref() {
         Some("peer_origin") => "the callee told nothing of it",
         Some("timeout_origin") => "the caller gave up, the callee ended well or went on",
@@ -499,7 +499,11 @@ fn facts_of(row: &ErrorRow) -> Vec<(&'static str, String, Role)> {
             Role::Text,
         ));
     }
-    let seen = format!("{} .. {}", clock(row.first_seen.as_ref()), clock(row.last_seen.as_ref()));
+    let seen = format!(
+        "{} .. {}",
+        clock(row.first_seen.as_ref(), zone),
+        clock(row.last_seen.as_ref(), zone)
+    );
     facts.push(("seen", seen, Role::Dim));
     facts
 }

@@ -46,10 +46,10 @@ impl Selection {
     }
 
     /// `15:53-15:57, >= 700 ms`.
-    pub(crate) fn words(self) -> String {
+    pub(crate) fn words(self, zone: &TimeZone) -> String {
         let whole = self.from_ns % 60_000_000_000 == 0 && self.to_ns % 60_000_000_000 == 0;
         let clock = if whole { Clock::Minute } else { Clock::Second };
-        let moment = |ns| format::moment(ns, &TimeZone::UTC, clock);
+        let moment = |ns| format::moment(ns, zone, clock);
         let mut words = format!("{}-{}", moment(self.from_ns), moment(self.to_ns));
         if let Some(ns) = self.over_ns {
             words += &format!(", >= {}", format::duration_ns(ns));
@@ -72,7 +72,7 @@ impl Selection {
 pub(crate) struct Heat {
     data: HeatData,
     lines: Vec<(Vec<Option<f64>>, Role)>,
-    hide_lines: bool,
+    show_lines: bool,
     hide_errors: bool,
     cursor: (usize, usize),
     anchor: Option<(usize, usize)>,
@@ -130,7 +130,7 @@ impl Heat {
 
     /// Shows the percentiles, or not.
     pub(crate) fn toggle_lines(&mut self) {
-        self.hide_lines = !self.hide_lines;
+        self.show_lines = !self.show_lines;
     }
 
     /// Shows errors, or not.
@@ -243,13 +243,14 @@ impl Heat {
     }
 
     /// Draws it.
-    pub(crate) fn draw(&self, pen: &mut Pen<'_>) {
-        let column_labels = self.data.buckets.labels(&TimeZone::UTC);
+    pub(crate) fn draw(&self, pen: &mut Pen<'_>, zone: &TimeZone) {
+        let shown = self.data.buckets.count.min(pen.width().saturating_sub(GUTTER).into());
+        let column_labels = self.data.buckets.labels(zone, shown);
         let map = Heatmap {
             cells: Some(&self.data.cells),
             row_labels: &self.data.row_labels,
             column_labels: &column_labels,
-            lines: if self.hide_lines { &[] } else { &self.lines },
+            lines: if self.show_lines { &self.lines } else { &[] },
             errors_from: (!self.hide_errors).then_some(ERRORS_FROM),
             selection: self.area(),
             cursor: self.anchor.map(|_| self.cursor),

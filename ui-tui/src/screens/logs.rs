@@ -77,6 +77,8 @@ pub(crate) struct Logs {
     patterns: List,
     limit: u64,
     entries: Vec<Entry>,
+    /// The person has moved the cursor: the line under it is meant.
+    moved: bool,
 }
 
 /// The screen of these records.
@@ -113,6 +115,7 @@ impl Logs {
             patterns: List::default(),
             limit: PAGE,
             entries: Vec::new(),
+            moved: false,
         }
     }
 
@@ -120,11 +123,11 @@ impl Logs {
         self.of == Of::Scope
     }
 
-    /// The moment that times are counted from.
-    fn zero_ns(&self) -> Option<i64> {
+    /// From when times are counted.
+    fn zero<'a>(&self, look: &Look<'a>) -> lines::Zero<'a> {
         match &self.of {
-            Of::Trace { at_ns, .. } => *at_ns,
-            Of::Scope => None,
+            Of::Trace { at_ns: Some(zero), .. } => lines::Zero::Moment(*zero),
+            _ => lines::Zero::Midnight(look.zone),
         }
     }
 
@@ -257,7 +260,10 @@ impl Logs {
             record.is_some_and(|r| Severity::of(r.severity_number) >= Severity::Error)
         };
         match next_where(from, len, forward, holds) {
-            Some(at) => self.list.to(at, len, height),
+            Some(at) => {
+                self.list.to(at, len, height);
+                self.moved = true;
+            }
             None => cx.say("no error among these lines"),
         }
     }
@@ -267,7 +273,8 @@ impl Logs {
         if self.patterns_shown {
             return self.open_pattern(cx);
         }
-        self.wanted = self.full_line(cx.get(LINES)).and_then(|line| line.pattern.clone());
+        let line = self.full_line(cx.get(LINES)).filter(|_| self.moved);
+        self.wanted = line.and_then(|line| line.pattern.clone());
         self.patterns_shown = true;
         self.ask_patterns(cx);
         self.stand_on_wanted(cx);
@@ -294,6 +301,16 @@ impl Logs {
         let at = wanted.and_then(|wanted| answer.rows.iter().position(|r| r.pattern == wanted));
         if let Some(at) = at {
             self.patterns.to(at, answer.rows.len(), cx.height(LIST_PANE).saturating_sub(1));
+        }
+    }
+
+    /// Puts the cursor on the first line of the service that the records were asked for.
+    fn stand_on_own(&mut self, cx: &Cx<'_>) {
+        let Of::Trace { service: Some(own), .. } = &self.of else { return };
+        let rows = cx.get::<LogsAnswer>(LINES).map(|answer| &answer.rows);
+        let at = rows.and_then(|rows| rows.iter().position(|r| r.log.service_name == *own));
+        if let Some(at) = at.filter(|_| !self.moved) {
+            self.list.to(at, self.entries.len(), self.list_height(cx));
         }
     }
 
@@ -402,6 +419,7 @@ impl Screen for Logs {
                     .map(|answer| answer.rows.iter().map(|row| lines::key(&row.log)).collect())
                     .unwrap_or_default();
                 self.list.find(keys.iter().map(String::as_str));
+                self.stand_on_own(cx);
             }
         }
     }
@@ -445,6 +463,7 @@ impl Screen for Logs {
             return self.patterns.click(row.into(), len, height);
         }
         let was_there = self.list.click(row.into(), self.entries.len(), height);
+        self.moved = true;
         self.settle(cx);
         was_there
     }
@@ -463,9 +482,16 @@ impl Screen for Logs {
             };
         }
         let Some(log) = self.line(look) else { return self.of_subject() };
+        // Coming from a span, that one is meant until a line is chosen.
+        let span = Some(self.of_subject()).filter(|span| !self.moved && span.service.is_some());
+        let instance = || self.full_line(look.get(LINES)).and_then(|line| line.instance.clone());
+        let (service, instance) = match span {
+            Some(span) => (span.service, span.instance),
+            None => (Some(log.service_name.clone()), instance()),
+        };
         Subject {
-            service: Some(log.service_name.clone()),
-            instance: self.full_line(look.get(LINES)).and_then(|line| line.instance.clone()),
+            service,
+            instance,
             trace_id: log.trace_id.clone(),
             span_id: log.span_id.clone(),
             at_ns: unix_ns(&log.time),
@@ -550,6 +576,7 @@ impl Logs {
         }
         let moved = self.list.act(action, self.entries.len(), height);
         if moved {
+            self.moved = true;
             self.settle(cx);
         }
         moved
@@ -581,11 +608,11 @@ impl Logs {
         let mut pen = pen.part(0, above, width, height - above);
         let Some((mut pen, answer)) = look.data::<LogsAnswer>(&mut pen, LINES) else { return };
         if self.entries.is_empty() {
-            return pane::nothing(&mut pen, look.scope, "log records");
+            return pane::nothing(&mut pen, look, "log records");
         }
         let nearby = look.get::<Rows<LogRow>>(NEARBY);
         if self.wrapped {
-            return self.draw_wrapped(&mut pen, answer, nearby);
+            return self.draw_wrapped(&mut pen, answer, look);
         }
         let len = self.entries.len();
         let body_width = usize::from(pen.width());
@@ -595,11 +622,14 @@ impl Logs {
                 return Some(lines::heading(lines));
             }
             let record = lines::record(entry, Some(answer), nearby)?;
-            Some(lines::row(record, self.zero_ns(), body_width))
+            Some(lines::row(record, self.zero(look), body_width))
         };
         let height = usize::from(pen.height().saturating_sub(1));
         let table = Table {
-            columns: &lines::columns(pen.width(), self.zero_ns().is_some()),
+            columns: &lines::columns(
+                pen.width(),
+                matches!(self.zero(look), lines::Zero::Moment(_)),
+            ),
             len,
             first: self.list.window(len, height).start,
             cursor: self.list.at(len),
@@ -610,7 +640,8 @@ impl Logs {
     }
 
     /// Bodies in full, over as many lines as they need; only records that are seen are measured.
-    fn draw_wrapped(&self, pen: &mut Pen<'_>, answer: &LogsAnswer, nearby: Option<&Rows<LogRow>>) {
+    fn draw_wrapped(&self, pen: &mut Pen<'_>, answer: &LogsAnswer, look: &Look<'_>) {
+        let nearby = look.get::<Rows<LogRow>>(NEARBY);
         let at = self.list.at(self.entries.len()).unwrap_or(0);
         let (width, height) = (pen.width(), pen.height());
         let first = self.list.window(self.entries.len(), usize::from(height / 2)).start;
@@ -620,7 +651,7 @@ impl Logs {
                 return;
             }
             let Some(log) = lines::record(*entry, Some(answer), nearby) else { continue };
-            let (time, severity) = lines::time_and_severity(log, self.zero_ns());
+            let (time, severity) = lines::time_and_severity(log, self.zero(look));
             let body = log.body.as_deref().unwrap_or("");
             let indent = 17;
             let room = usize::from(width.saturating_sub(indent)).max(8);
@@ -643,10 +674,10 @@ impl Logs {
     fn draw_volume(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let Some(answer) = look.get::<Rows<LogVolumeRow>>(VOLUME) else { return };
         let (width, height) = (pen.width(), pen.height());
-        let volume = lines::Volume::of(&answer.rows, width);
+        let volume = lines::Volume::of(&answer.rows, width, look.zone);
         columns::columns(&mut pen.part(0, 0, width, height - 1), &volume.bars);
         for (x, label) in volume.labels {
-            pen.text(x, height - 1, 5, &label.into(), Role::Dim);
+            pen.text(x, height - 1, 8, &label, Role::Dim);
         }
     }
 
@@ -656,7 +687,7 @@ impl Logs {
             return;
         };
         if answer.rows.is_empty() {
-            return pane::nothing(&mut pen, look.scope, "log records");
+            return pane::nothing(&mut pen, look, "log records");
         }
         let len = answer.rows.len();
         let columns = [
@@ -667,7 +698,7 @@ impl Logs {
             Column::fixed("", 1),
             Column::text("pattern", 20),
         ];
-        let rows = |at: usize| answer.rows.get(at).map(lines::pattern_row);
+        let rows = |at: usize| answer.rows.get(at).map(|row| lines::pattern_row(row, look.zone));
         let height = usize::from(pen.height().saturating_sub(1));
         let table = Table {
             columns: &columns,
@@ -685,7 +716,7 @@ impl Logs {
             return self.draw_pattern(pen, look);
         }
         let record = self.line(look);
-        let title = record.map_or("Record".to_owned(), |log| lines::caption(log, self.zero_ns()));
+        let title = record.map_or("Record".to_owned(), |log| lines::caption(log, self.zero(look)));
         let mut pen = look.framed(pen, (DETAIL_PANE, LINES), &title, "yj JSON  yy body");
         if let Some(log) = record {
             let facts = lines::facts(log, self.full_line(look.get(LINES)));
@@ -696,7 +727,7 @@ impl Logs {
     fn draw_pattern(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let mut pen = look.framed(pen, (DETAIL_PANE, PATTERNS), "Pattern", "Enter its lines");
         if let Some(row) = self.template(look.get(PATTERNS)) {
-            lines::draw_facts(&mut pen, &lines::pattern_facts(row));
+            lines::draw_facts(&mut pen, &lines::pattern_facts(row, look.zone));
         }
     }
 }

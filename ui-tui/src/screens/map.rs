@@ -1,9 +1,9 @@
 //! The map: who calls whom, coloured by what changed; as a graph, a list or a matrix.
 
-use api::views::{EdgeRow, List as Rows, Map as Question, Options, ServiceRow, Services};
+use api::views::{EdgeRow, List as Rows, Map as Question, Options, ServiceRow};
 use ratatui::layout::Rect;
 
-use super::{Cx, Go, Grid, Look, Screen, Subject, service, trace, traces};
+use super::{Cx, Go, Grid, Look, Screen, Subject, service, services, trace, traces};
 use crate::action::{Action, Layer};
 use crate::format;
 use crate::overlay::{Overlay, filter};
@@ -35,7 +35,6 @@ const EDGE_PANE: usize = 2;
 const LIST_PANE: usize = 3;
 
 /// Columns of the trends in the nodes.
-const BINS: u64 = 10;
 /// Maps of more nodes open as a list, since their lines cannot be told apart.
 const NODES_MAX: usize = 60;
 /// Neighbourhoods reach at most so far.
@@ -60,10 +59,14 @@ pub(crate) struct Map {
     /// Only what is near this node, up to a distance.
     focus: Option<NodeId>,
     depth: usize,
+    /// The person has chosen what is near; else it is what fits.
+    is_focused: bool,
     wanted: Option<String>,
     whole: Model,
     shown: Model,
     cursor: Option<NodeId>,
+    /// What is asked next is asked past every cache.
+    is_fresh: bool,
     /// The person put the cursor there; else it stands on the worst edge known so far.
     is_moved: bool,
     /// The edge last walked along.
@@ -71,6 +74,11 @@ pub(crate) struct Map {
     /// Callee of the matrix under the cursor.
     callee: usize,
     list: List,
+}
+
+fn map_of(range: Fixed) -> Request {
+    let question = Question { from: range.from(), to: range.to(), level: None };
+    Request::view(&question, &Options { sql: Some(true), ..Options::default() })
 }
 
 /// The map with the cursor on a service.
@@ -91,12 +99,45 @@ impl Map {
         self.shown.edges.iter().find(|e| e.from == *from && e.to == *to)
     }
 
+    /// Asks for what colours the map, once that is there.
+    fn ask_for_colours(&mut self, cx: &mut Cx<'_>) {
+        cx.fresh = std::mem::take(&mut self.is_fresh);
+        match period_before(cx.fixed, cx.scope.compare) {
+            Some(range) => cx.ask(BEFORE, map_of(range)),
+            None => cx.slots[BEFORE].clear(cx.out),
+        }
+        let options = Options { sql: Some(true), ..Options::default() };
+        let services = services::question(cx.fixed, cx.scope.compare);
+        cx.ask(SERVICES, Request::view(&services, &options));
+    }
+
     fn refill(&mut self, cx: &mut Cx<'_>) {
         let Some(now) = cx.get::<Rows<EdgeRow>>(EDGES) else { return };
         let before = cx.get::<Rows<EdgeRow>>(BEFORE).map(|answer| &answer.rows[..]);
         let services = cx.get::<Rows<ServiceRow>>(SERVICES).map(|answer| &answer.rows[..]);
         self.whole = Model::of(&now.rows, before, services.unwrap_or_default());
+        if !self.is_focused {
+            self.focus_if_large(cx);
+        }
         self.reduce();
+    }
+
+    /// Begins near the worst edge where the whole does not fit into the pane.
+    fn focus_if_large(&mut self, cx: &Cx<'_>) {
+        let size = self.size(cx);
+        let fits = |model: &Model| {
+            let layout = Painted::of(model, self.colour, size).layout;
+            layout.width <= size.0 && layout.height <= size.1
+        };
+        let named = self.wanted.as_ref().and_then(|name| self.whole.named(name));
+        let worst = || self.whole.edges.first().map(|edge| edge.from.clone());
+        let Some(middle) = self.focus.clone().or(named).or_else(worst) else { return };
+        let is_small = self.whole.nodes.len() > NODES_MAX || fits(&self.whole);
+        let depth = [2, 1].into_iter().find(|depth| fits(&self.whole.near(&middle, *depth)));
+        (self.focus, self.depth) = match is_small {
+            true => (None, 2),
+            false => (Some(middle), depth.unwrap_or(1)),
+        };
     }
 
     /// What is near the focus, or all; the cursor stands on what it stood on, else on the worst edge.
@@ -219,6 +260,7 @@ impl Map {
     }
 
     fn turn_focus(&mut self, cx: &mut Cx<'_>) {
+        self.is_focused = true;
         self.focus = match (&self.focus, &self.cursor) {
             (Some(focus), Some(cursor)) if focus == cursor => None,
             (_, cursor) => cursor.clone(),
@@ -237,6 +279,7 @@ impl Map {
         if self.focus.is_none() {
             return false;
         }
+        self.is_focused = true;
         self.depth = self.depth.saturating_add_signed(by).clamp(1, DEPTH_MAX);
         self.reduce();
         true
@@ -362,24 +405,17 @@ impl Screen for Map {
     }
 
     fn load(&mut self, cx: &mut Cx<'_>) {
-        let options = Options { sql: Some(true), ..Options::default() };
-        let map = |range: Fixed| Question { from: range.from(), to: range.to(), level: None };
-        cx.ask(EDGES, Request::view(&map(cx.fixed), &options));
-        match period_before(cx.fixed, cx.scope.compare) {
-            Some(range) => cx.ask(BEFORE, Request::view(&map(range), &options)),
-            None => cx.slots[BEFORE].clear(cx.out),
+        self.is_fresh = cx.fresh;
+        cx.ask(EDGES, map_of(cx.fixed));
+        if cx.slots[EDGES].ticket().is_none() {
+            self.ask_for_colours(cx);
         }
-        let services = Services {
-            from: cx.fixed.from(),
-            to: cx.fixed.to(),
-            compare: cx.scope.compare.word().map(str::to_owned),
-            bins: Some(BINS),
-            peers: Some(true),
-        };
-        cx.ask(SERVICES, Request::view(&services, &options));
     }
 
-    fn told(&mut self, _slot: usize, cx: &mut Cx<'_>) {
+    fn told(&mut self, slot: usize, cx: &mut Cx<'_>) {
+        if slot == EDGES {
+            self.ask_for_colours(cx);
+        }
         self.refill(cx);
     }
 
@@ -497,14 +533,18 @@ fn period_before(range: Fixed, compare: Compare) -> Option<Fixed> {
 impl Map {
     fn draw_map(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let title = match &self.focus {
-            Some(id) => format!("Map near {}, {}", id.name, format::many(self.depth, "step")),
+            Some(id) => {
+                let (shown, all) = (self.shown.nodes.len(), self.whole.nodes.len());
+                let steps = format::many(self.depth, "step");
+                format!("Map near {}, {steps}: {shown} of {all}, f all", id.name)
+            }
             None => "Map".to_owned(),
         };
         let note = format!("colour: {}", self.colour.title());
         let mut pen = look.framed(pen, (MAP_PANE, EDGES), &title, &note);
         let Some((mut pen, _)) = look.data::<Rows<EdgeRow>>(&mut pen, EDGES) else { return };
         if self.shown.nodes.is_empty() {
-            return pane::nothing(&mut pen, look.scope, "calls between services");
+            return pane::nothing(&mut pen, look, "calls between services");
         }
         match self.shape {
             Shape::Graph => self.draw_graph(&mut pen),

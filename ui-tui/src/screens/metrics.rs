@@ -353,9 +353,9 @@ impl Screen for Metrics {
         }
     }
 
-    fn place_in_time(&self, _look: &Look<'_>) -> Option<String> {
+    fn place_in_time(&self, look: &Look<'_>) -> Option<String> {
         let at = self.about.at_ns?;
-        let clock = |ns| format::moment(ns, &jiff::tz::TimeZone::UTC, format::Clock::Minute);
+        let clock = |ns| format::moment(ns, look.zone, format::Clock::Minute);
         Some(format!("{}..{} (span +/- 5 m)", clock(at - AROUND_NS), clock(at + AROUND_NS)))
     }
 
@@ -382,8 +382,14 @@ impl Metrics {
         let mut pen = look.framed(pen, (LIST_PANE, self.slot()), title, note);
         let Some(slot) = look.slots.get(self.slot()) else { return };
         let Some(mut pen) = pane::state(&mut pen, slot, look.now) else { return };
+        if self.entries.is_empty()
+            && let (Some(service), true) = (&self.about.service, self.about.at_ns.is_some())
+        {
+            let what = format!("{service} sends no metrics, or none in these ten minutes");
+            return pane::empty(&mut pen, &what, "5 shows the metrics of all services");
+        }
         if self.entries.is_empty() {
-            return pane::nothing(&mut pen, look.scope, "metrics");
+            return pane::nothing(&mut pen, look, "metrics");
         }
         let len = self.entries.len();
         let height = usize::from(pen.height().saturating_sub(1));
@@ -403,7 +409,7 @@ impl Metrics {
         let title = answer.map_or("Chart".to_owned(), drawn::title);
         let mut pen = look.framed(pen, (CHART_PANE, SERIES), &title, "x exemplar  a group");
         if let Some((mut pen, answer)) = look.data::<MetricSeriesAnswer>(&mut pen, SERIES) {
-            self.drawn.draw(&mut pen, answer, self.about.at_ns, self.column);
+            self.drawn.draw(&mut pen, answer, (self.about.at_ns, self.column), look.zone);
         }
     }
 }

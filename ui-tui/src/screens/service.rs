@@ -16,6 +16,7 @@ use crate::pane;
 use crate::request::Request;
 use crate::safe_text::SafeText;
 use crate::scope::{Compare as Period, Fixed};
+use crate::slot::State;
 use crate::theme::Role;
 use crate::widgets::Pen;
 use crate::widgets::table::{Cell, Column, Row, Table};
@@ -59,6 +60,8 @@ pub(crate) struct Service {
     heat: Heat,
     /// The rectangle was drawn by the person, not by a change point.
     is_own: bool,
+    /// What depends on the heatmap is asked past every cache.
+    is_fresh: bool,
     parts: List,
     different: List,
     shown: Parts,
@@ -72,6 +75,7 @@ pub(crate) fn open(name: &str) -> Box<dyn Screen> {
         against: Against::default(),
         heat: Heat::default(),
         is_own: false,
+        is_fresh: false,
         parts: List::default(),
         different: List::default(),
         shown: Parts::default(),
@@ -107,6 +111,17 @@ impl Service {
             None => cx.slots[BEFORE].clear(cx.out),
         }
         self.load_different(cx);
+    }
+
+    /// The same as soon as it is known what is selected: once the heatmap is there, and the filter has
+    /// a meaning.
+    fn load_parts_when_known(&mut self, cx: &mut Cx<'_>) {
+        let has_meaning = cx.scope.filter.is_empty() || cx.get::<FilterAnswer>(MEANING).is_some();
+        let is_known = |slot: usize| cx.slots[slot].ticket().is_none();
+        if has_meaning && is_known(HEAT) && is_known(MEANING) {
+            cx.fresh = std::mem::take(&mut self.is_fresh);
+            self.load_parts(cx);
+        }
     }
 
     /// Asks what tells some of the requests from the others.
@@ -274,6 +289,7 @@ impl Screen for Service {
     }
 
     fn load(&mut self, cx: &mut Cx<'_>) {
+        self.is_fresh = cx.fresh;
         let width = cx.widths.get(HEAT_PANE).copied().unwrap_or(80);
         let heat = Heatmap {
             from: cx.fixed.from(),
@@ -284,7 +300,7 @@ impl Screen for Service {
         cx.ask(HEAT, Request::view(&heat, &cx.scope.options()));
         if cx.scope.filter.is_empty() {
             cx.slots[MEANING].clear(cx.out);
-            return self.load_parts(cx);
+            return self.load_parts_when_known(cx);
         }
         let line = FilterLine {
             text: Some(cx.scope.filter.clone()),
@@ -293,24 +309,24 @@ impl Screen for Service {
             ..FilterLine::default()
         };
         cx.ask(MEANING, Request::view(&line, &Options::default()));
-        if cx.get::<FilterAnswer>(MEANING).is_some() && cx.slots[MEANING].ticket().is_none() {
-            self.load_parts(cx);
+        if cx.slots[MEANING].ticket().is_none() {
+            self.load_parts_when_known(cx);
         }
     }
 
     fn told(&mut self, slot: usize, cx: &mut Cx<'_>) {
         match slot {
             HEAT => {
-                let Some(answer) = cx.get::<HeatmapAnswer>(HEAT) else { return };
-                self.heat.fill(answer);
-                let change = answer.change.as_ref().and_then(Selection::of_change);
-                if !self.is_own && change != self.heat.selection {
-                    self.select(change, false, cx);
-                } else if self.heat.selection.is_none() {
-                    self.load_different(cx);
+                if let Some(answer) = cx.get::<HeatmapAnswer>(HEAT) {
+                    self.heat.fill(answer);
+                    let change = answer.change.as_ref().and_then(Selection::of_change);
+                    if !self.is_own {
+                        self.heat.selection = change;
+                    }
                 }
+                self.load_parts_when_known(cx);
             }
-            MEANING if cx.get::<FilterAnswer>(MEANING).is_some() => self.load_parts(cx),
+            MEANING => self.load_parts_when_known(cx),
             NOW | BEFORE => {
                 self.refresh_parts(cx);
                 self.parts.find(self.shown.rows.iter().map(|part| part.key.as_str()));
@@ -450,29 +466,33 @@ impl Screen for Service {
 impl Service {
     fn draw_heat(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let note = match self.heat.selection {
-            Some(chosen) if self.is_own => format!("selected {}", chosen.words()),
-            Some(chosen) => format!("changed {}", chosen.words()),
+            Some(chosen) if self.is_own => format!("selected {}", chosen.words(look.zone)),
+            Some(chosen) => format!("changed {}", chosen.words(look.zone)),
             None => "Space selects  % percentiles  ! errors".to_owned(),
         };
         let mut pen = look.framed(pen, (HEAT_PANE, HEAT), "Latency", &note);
         if let Some((mut pen, answer)) = look.data::<HeatmapAnswer>(&mut pen, HEAT) {
             if answer.cells.is_empty() {
-                return pane::nothing(&mut pen, look.scope, "requests");
+                return pane::nothing(&mut pen, look, "requests");
             }
-            self.heat.draw(&mut pen);
+            self.heat.draw(&mut pen, look.zone);
         }
     }
 
     fn draw_time(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let of = if self.heat.selection.is_some() { "of the selection" } else { "of all" };
         let mean = format::duration_ms(self.shown.mean_ms);
-        let title = format!("Where the time goes  (mean {of} {mean})");
+        let title = match self.shown.rows.is_empty() {
+            true => "Where the time goes".to_owned(),
+            false => format!("Where the time goes  (mean {of} {mean})"),
+        };
         let note = match self.against {
             Against::Period => format!("v: by {}", self.by.word()),
             Against::Rest => format!("was: the rest  v: by {}", self.by.word()),
         };
         let mut pen = look.framed(pen, (TIME_PANE, NOW), &title, &note);
-        let Some((mut pen, _)) = look.data::<SqlAnswer>(&mut pen, NOW) else { return };
+        let slot = or_heat(look, NOW);
+        let Some((mut pen, _)) = look.data::<SqlAnswer>(&mut pen, slot) else { return };
         if self.shown.rows.is_empty() {
             return pane::empty(&mut pen, "no trace in the selection has its root", "- more time");
         }
@@ -518,11 +538,12 @@ impl Service {
         let title = format!("What is different in {word}");
         let note = if look.focus == DIFFERENT_PANE { "d all of it" } else { "against the rest" };
         let mut pen = look.framed(pen, (DIFFERENT_PANE, DIFFERENT), &title, note);
-        if contrast.is_none() {
+        if contrast.is_none() && look.get::<HeatmapAnswer>(HEAT).is_some() {
             let text = "too few requests to compare: Space in the heatmap, or drag, selects some";
             return pane::empty(&mut pen, text, "-  looks at more time");
         }
-        let Some((mut pen, answer)) = look.data::<Differences>(&mut pen, DIFFERENT) else { return };
+        let slot = or_heat(look, DIFFERENT);
+        let Some((mut pen, answer)) = look.data::<Differences>(&mut pen, slot) else { return };
         let same = answer.rows.iter().filter(|row| row.score.unwrap_or(0.0) < SAME_SCORE).count();
         let len = answer.rows.len() - same;
         let rows = |at: usize| {
@@ -548,6 +569,11 @@ impl Service {
             pen.text(3, height.saturating_sub(1), width, &text.into(), Role::Dim);
         }
     }
+}
+
+/// A question that is not asked yet waits for the heatmap.
+fn or_heat(look: &Look<'_>, slot: usize) -> usize {
+    if matches!(look.state(slot), State::Idle) { HEAT } else { slot }
 }
 
 fn difference_columns(width: u16) -> Vec<Column> {

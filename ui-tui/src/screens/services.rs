@@ -10,8 +10,10 @@ use crate::format;
 use crate::overlay::filter;
 use crate::pane;
 use crate::request::Request;
+use crate::safe_text::SafeText;
+use crate::scope::{Compare, Fixed};
 use crate::theme::Role;
-use crate::widgets::table::{Cell, Column, Row, Sort, Table};
+use crate::widgets::table::{self, Cell, Column, Row, Sort, Table};
 use crate::widgets::{Mark, Pen};
 use crate::window::{List, next_where};
 
@@ -31,6 +33,8 @@ const WIDE: u16 = 110;
 #[derive(Debug, Default)]
 pub(crate) struct Services {
     list: List,
+    /// The person has chosen a row; until then the cursor stays on the worst.
+    chosen: bool,
     order: Order,
     reversed: bool,
     /// Places of the answer's rows in the order shown.
@@ -113,8 +117,16 @@ impl Services {
         let Some(row) = selected else { return };
         let (name, term) = (row.service_name.clone(), term(row));
         let request = heat_request(&term, cx);
-        self.list.hold(name);
+        if self.chosen {
+            self.list.hold(name);
+        }
         cx.ask_soon(HEAT, request);
+    }
+
+    /// The row under the cursor is the one that is meant from now on.
+    fn choose(&mut self, cx: &mut Cx<'_>) {
+        self.chosen = true;
+        self.settle(cx);
     }
 
     fn open(&self, cx: &mut Cx<'_>) {
@@ -135,7 +147,10 @@ impl Services {
         let from = self.list.at(len).unwrap_or(0);
         let holds = |at: usize| mark(&answer.rows[self.sorted[at]]) != Mark::None;
         match next_where(from, len, forward, holds) {
-            Some(at) => self.list.to(at, len, height),
+            Some(at) => {
+                self.list.to(at, len, height);
+                self.choose(cx);
+            }
             None => cx.say("no problem in this range"),
         }
     }
@@ -169,6 +184,18 @@ fn is_peer(row: &ServiceRow) -> bool {
 
 fn term(row: &ServiceRow) -> String {
     filter::term(if is_peer(row) { "peer" } else { "service" }, &row.service_name, true)
+}
+
+/// The services of a range beside what it is compared with.
+pub(super) fn question(range: Fixed, compare: Compare) -> Question {
+    Question {
+        from: range.from(),
+        to: range.to(),
+        // An open range has no period before it.
+        compare: range.both().and(compare.word()).map(str::to_owned),
+        bins: Some(BINS),
+        peers: Some(true),
+    }
 }
 
 fn heat_request(term: &str, cx: &Cx<'_>) -> Request {
@@ -206,14 +233,7 @@ impl Screen for Services {
     }
 
     fn load(&mut self, cx: &mut Cx<'_>) {
-        let question = Question {
-            from: cx.fixed.from(),
-            to: cx.fixed.to(),
-            // An open range has no period before it.
-            compare: cx.fixed.both().and(cx.scope.compare.word()).map(str::to_owned),
-            bins: Some(BINS),
-            peers: Some(true),
-        };
+        let question = question(cx.fixed, cx.scope.compare);
         let request = Request::view(&question, &cx.scope.options());
         cx.ask(ROWS, request);
     }
@@ -229,7 +249,10 @@ impl Screen for Services {
     fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
         let height = cx.height(0).saturating_sub(1);
         match action {
-            Action::Open => self.open(cx),
+            Action::Open => {
+                self.choose(cx);
+                self.open(cx);
+            }
             Action::NextError => self.next_problem(true, height, cx),
             Action::PreviousError => self.next_problem(false, height, cx),
             Action::Sort => self.sort_by(self.order.place() + 1, cx),
@@ -239,7 +262,11 @@ impl Screen for Services {
             }
             Action::Percentiles => self.heat.toggle_lines(),
             Action::ErrorOverlay => self.heat.toggle_errors(),
-            other if self.list.act(other, self.sorted.len(), height) => self.settle(cx),
+            other if self.list.act(other, self.sorted.len(), height) => self.choose(cx),
+            Action::Exemplar | Action::Pivot(_) => {
+                self.choose(cx);
+                return false;
+            }
             _ => return false,
         }
         true
@@ -252,7 +279,7 @@ impl Screen for Services {
         let width = cx.widths.first().copied().unwrap_or(0);
         let height = cx.height(0).saturating_sub(1);
         if y == 0 {
-            let hit = super::column_at(&columns(width), width, x);
+            let hit = super::column_at(&columns(width, ""), width, x);
             let place = hit.and_then(|hit| Order::ALL.iter().position(|(_, _, c)| *c == hit));
             if let Some(place) = place {
                 self.sort_by(place, cx);
@@ -260,7 +287,7 @@ impl Screen for Services {
             return false;
         }
         let was_there = self.list.click(usize::from(y) - 1, self.sorted.len(), height);
-        self.settle(cx);
+        self.choose(cx);
         was_there
     }
 
@@ -334,7 +361,11 @@ fn mark(row: &ServiceRow) -> Mark {
 /// The largest change in words, and what it means.
 fn change(row: &ServiceRow) -> (String, Role) {
     let Some(change) = &row.change else {
-        let text = if row.before.is_some() { "=" } else { format::NONE };
+        let text = match &row.before {
+            Some(before) if before.calls > 0 => "=",
+            // Nothing to compare with: the range is all that there is, or the row is new in it.
+            _ => format::NONE,
+        };
         return (text.to_owned(), Role::Dim);
     };
     let word = if change.of == "errors" { "err" } else { change.of.as_str() };
@@ -346,7 +377,8 @@ fn change(row: &ServiceRow) -> (String, Role) {
     (format!("{word} {}", format::factor(change.now, change.before)), role)
 }
 
-fn columns(width: u16) -> Vec<Column> {
+/// The columns; `change` heads that of changes.
+fn columns(width: u16, change: &'static str) -> Vec<Column> {
     let wide = width >= WIDE;
     let mut columns = vec![
         Column::text("service", 13),
@@ -355,7 +387,7 @@ fn columns(width: u16) -> Vec<Column> {
         Column::number("p50", 7),
         Column::number("p95", 7).rank(3),
         Column::number("p99", 7),
-        Column::fixed("vs prev", 10),
+        Column::fixed(change, 10),
     ];
     if wide {
         columns.push(Column::number("self", 8).rank(4));
@@ -366,7 +398,7 @@ fn columns(width: u16) -> Vec<Column> {
     columns
 }
 
-fn cells(row: &ServiceRow, wide: bool) -> Vec<Cell> {
+fn cells(row: &ServiceRow, wide: bool, name_width: u16) -> Vec<Cell> {
     let ms =
         |value: Option<f64>| Cell::text(value.map_or(format::NONE.to_owned(), format::duration_ms));
     let star = match row.kind.as_str() {
@@ -379,7 +411,7 @@ fn cells(row: &ServiceRow, wide: bool) -> Vec<Cell> {
     let (change, role) = change(row);
     let trend = row.trend.as_ref().map(|trend| trend.p99_ms.clone()).unwrap_or_default();
     let mut cells = vec![
-        Cell::text(format!("{}{star}", row.service_name)),
+        Cell::text(SafeText::both_ends(&format!("{}{star}", row.service_name), name_width.into())),
         Cell::text(format::rate(row.per_second)),
         Cell::text(errors).role(if bad { Role::Error } else { Role::Text }),
         ms(row.p50_ms),
@@ -403,16 +435,21 @@ impl Services {
         let mut pen = look.framed(pen, (0, ROWS), "Services", &note);
         let Some((mut pen, answer)) = look.data::<Answer>(&mut pen, ROWS) else { return };
         if answer.rows.is_empty() {
-            return pane::nothing(&mut pen, look.scope, "services");
+            return pane::nothing(&mut pen, look, "services");
         }
         let (width, len) = (pen.width(), self.sorted.len());
+        let has_before = |row: &ServiceRow| row.before.as_ref().is_some_and(|b| b.calls > 0);
+        let compared = answer.rows.iter().any(has_before);
+        let columns = columns(width, if compared { "vs prev" } else { "change" });
+        let name_width = table::place(&columns, width).first().map_or(0, |placed| placed.width);
         let rows = |at: usize| {
             let row = answer.rows.get(*self.sorted.get(at)?)?;
-            Some(Row { mark: mark(row), cells: cells(row, width >= WIDE), ..Row::default() })
+            let cells = cells(row, width >= WIDE, name_width);
+            Some(Row { mark: mark(row), cells, ..Row::default() })
         };
         let height = usize::from(pen.height().saturating_sub(1));
         let table = Table {
-            columns: &columns(width),
+            columns: &columns,
             len,
             first: self.list.window(len, height).start,
             cursor: self.list.at(len),
@@ -429,14 +466,17 @@ impl Services {
     fn draw_heat(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let selected = look.get::<Answer>(ROWS).and_then(|answer| self.selected(answer));
         let name = selected.map_or("", |row| row.service_name.as_str());
-        let title = format!("{name}  duration of its spans");
+        let title = match name {
+            "" => "Durations".to_owned(),
+            name => format!("{name}  duration of its spans"),
+        };
         let note = match look.get::<HeatmapAnswer>(HEAT) {
             Some(_) => format!("n={}", format::count(self.heat.total())),
             None => String::new(),
         };
         let mut pen = look.framed(pen, (1, HEAT), &title, &note);
         if let Some((mut pen, _)) = look.data::<HeatmapAnswer>(&mut pen, HEAT) {
-            self.heat.draw(&mut pen);
+            self.heat.draw(&mut pen, look.zone);
         }
     }
 }

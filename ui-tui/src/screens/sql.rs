@@ -12,6 +12,7 @@ use super::{Cx, Go, Grid, Look, Screen, Subject, trace};
 use crate::action::{Action, Layer};
 use crate::event::Key;
 use crate::format;
+use crate::kept::Change;
 use crate::overlay::line::pressed;
 use crate::pane::{self, Frame};
 use crate::request::Request;
@@ -37,8 +38,6 @@ const EDITOR_PANE: usize = 0;
 const RESULT_PANE: usize = 1;
 const CHART_PANE: usize = 2;
 
-/// Statements remembered at most.
-const HISTORY_MAX: usize = 200;
 const CANDIDATES_SHOWN: usize = 8;
 /// Widest column of a result.
 const COLUMN_MAX: u16 = 48;
@@ -65,7 +64,6 @@ pub(crate) struct Sql {
     plot: Option<Plot>,
     /// The chart in place of the table, where there is no room for both.
     shows_chart: bool,
-    history: Vec<String>,
     past: Option<usize>,
     /// Run as soon as the filter's meaning is known.
     waits_for_filter: Option<String>,
@@ -90,7 +88,6 @@ impl Sql {
             columns: Vec::new(),
             plot: None,
             shows_chart: false,
-            history: Vec::new(),
             past: None,
             waits_for_filter: None,
         }
@@ -128,10 +125,8 @@ impl Sql {
         if wanted.is_empty() {
             return cx.say("nothing to run");
         }
-        if self.history.last() != Some(&wanted) {
-            self.history.push(wanted.clone());
-            let beyond = self.history.len().saturating_sub(HISTORY_MAX);
-            self.history.drain(..beyond);
+        if cx.kept.statements.last() != Some(&wanted) {
+            cx.go.push(Go::Keep(Change::Statement(wanted.clone())));
         }
         self.past = None;
         let wanted = format!("{prefix}{wanted}");
@@ -171,15 +166,15 @@ impl Sql {
         });
     }
 
-    fn recall(&mut self, older: bool) {
-        let len = self.history.len();
+    fn recall(&mut self, older: bool, history: &[String]) {
+        let len = history.len();
         let at = match (self.past, older) {
             (None, true) => len.checked_sub(1),
             (Some(at), true) => Some(at.saturating_sub(1)),
             (Some(at), false) => Some(at + 1).filter(|at| *at < len),
             (None, false) => None,
         };
-        if let Some(text) = at.and_then(|at| self.history.get(at)).cloned() {
+        if let Some(text) = at.and_then(|at| history.get(at)).cloned() {
             self.past = at;
             self.set(&text);
         }
@@ -379,8 +374,8 @@ impl Screen for Sql {
         }
         match key.to_string().as_str() {
             "f5" | "f6" | "alt-enter" | "alt-f" | "ctrl-c" | "ctrl-p" => return false,
-            "alt-up" => self.recall(true),
-            "alt-down" => self.recall(false),
+            "alt-up" => self.recall(true, &cx.kept.statements),
+            "alt-down" => self.recall(false, &cx.kept.statements),
             "esc" if self.chosen.is_some() => self.chosen = None,
             "esc" => self.is_typing = false,
             "tab" => {
@@ -618,7 +613,7 @@ impl Sql {
         let title = self.plot.as_ref().map_or("Chart", Plot::title);
         let mut pen = look.framed(pen, (CHART_PANE, RESULT), title, "v table");
         match &self.plot {
-            Some(plot) => plot.draw(&mut pen),
+            Some(plot) => plot.draw(&mut pen, look.zone),
             None => {
                 let text = "a time or a text, and a number make a chart";
                 pane::empty(&mut pen, "no chart suits this result", text);

@@ -1,12 +1,13 @@
 //! One trace: its waterfall, what is known of the span under the cursor, and its logs.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use api::sql::SqlAnswer;
 use api::views::{
-    List as Spans, LogRow, Options, Skeleton, SpanDetails, Trace as Question, TraceSpan,
+    FilterAnswer, FilterLine, List as Spans, LogRow, Options, Skeleton, SpanDetails,
+    Trace as Question, TraceSpan,
 };
-use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
 use super::{Cx, Grid, Look, Screen, Subject, compare, logs};
@@ -15,7 +16,8 @@ use crate::format::{self, Clock};
 use crate::pane;
 use crate::request::Request;
 use crate::safe_text::SafeText;
-use crate::scope::Fixed;
+use crate::scope::{Fixed, zone_word};
+use crate::slot::State;
 use crate::span_rows::{self, NO_ROW, Shown, SpanRows, flags};
 use crate::theme::Role;
 use crate::widgets::waterfall::{Bar, Field, Line, Waterfall, strip};
@@ -37,10 +39,12 @@ const TRACE: usize = 0;
 const SKELETON: usize = 1;
 const SPAN: usize = 2;
 const FAST: usize = 3;
+const MEANING: usize = 4;
+const MATCHES: usize = 5;
 /// Beyond so many spans their details are asked for one by one.
 const WHOLE_MAX: usize = 2_000;
 /// A trace that takes longer is asked for without its details too.
-const LARGE_AFTER_MS: u64 = 800;
+const LARGE_AFTER_MS: u64 = 200;
 /// A trace to compare with began within this of the trace.
 const FAST_WITHIN_NS: i64 = 1_800_000_000_000;
 const TREE: usize = 0;
@@ -67,6 +71,8 @@ pub(crate) struct Trace {
     /// The part of the trace that is seen; none: all.
     zoom: Option<(i64, i64)>,
     looked_for: String,
+    /// Rows that the filter line finds, once the server has said so; until then what is known here decides.
+    found: Option<HashSet<u32>>,
     part: Part,
     detail: List,
     logs: List,
@@ -87,6 +93,7 @@ pub(crate) fn open(id: &str, span: Option<&str>) -> Box<dyn Screen> {
         flames: None,
         zoom: None,
         looked_for: String::new(),
+        found: None,
         part: Part::default(),
         detail: List::default(),
         logs: List::default(),
@@ -399,6 +406,11 @@ impl Trace {
     }
 }
 
+/// Whether a row is looked for.
+fn is_match(found: Option<&HashSet<u32>>, model: &Model, row: u32, wanted: &[Wanted]) -> bool {
+    found.map_or_else(|| model.matches(row, wanted), |found| found.contains(&row))
+}
+
 /// A window no wider than the whole; none when it is the whole.
 fn within((from, to): (i64, i64), whole: (i64, i64)) -> Option<(i64, i64)> {
     let length = (to - from).clamp(1_000, (whole.1 - whole.0).max(1_000));
@@ -424,7 +436,7 @@ impl Screen for Trace {
     }
 
     fn slots(&self) -> usize {
-        4
+        6
     }
 
     fn layout(&self, body: Rect) -> Vec<Rect> {
@@ -460,6 +472,8 @@ impl Screen for Trace {
     fn told(&mut self, slot: usize, cx: &mut Cx<'_>) {
         match slot {
             FAST => return self.compare_with_fast(cx),
+            MEANING => return self.ask_for_matches(cx),
+            MATCHES => return self.take_matches(cx),
             SPAN => {
                 let answer = cx.get::<Spans<TraceSpan>>(SPAN);
                 self.known = answer.and_then(|answer| answer.rows.first().cloned());
@@ -489,16 +503,22 @@ impl Screen for Trace {
     }
 
     fn find(&mut self, text: &str, cx: &mut Cx<'_>) -> bool {
-        self.looked_for = text.to_owned();
-        let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
-        if !text.is_empty() {
-            self.next_match(true, height, cx);
+        self.looked_for = text.trim().to_owned();
+        self.found = None;
+        cx.slots[MATCHES].clear(cx.out);
+        if self.looked_for.is_empty() {
+            cx.slots[MEANING].clear(cx.out);
+            return true;
         }
+        let line = FilterLine { text: Some(self.looked_for.clone()), ..FilterLine::default() };
+        cx.slots[MEANING].ask_fresh(Request::view(&line, &Options::default()), cx.now, cx.out);
+        let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
+        self.go_to_match(true, height, cx);
         true
     }
 
     fn filters(&self) -> Option<&'static str> {
-        None
+        Some("spans")
     }
 
     fn filter_line(&self, _look: &Look<'_>) -> String {
@@ -531,7 +551,8 @@ impl Screen for Trace {
     fn place_in_time(&self, look: &Look<'_>) -> Option<String> {
         let model = look.get::<Model>(self.slot)?;
         let clock = if look.theme.glyphs.unicode { Clock::DateMilli } else { Clock::Milli };
-        let start = format::moment(model.start_ns, &TimeZone::UTC, clock);
+        let start = format::moment(model.start_ns, look.zone, clock);
+        let start = format!("{start}{}", zone_word(model.start_ns, look.zone));
         Some(format!("{}  {start}", format::duration_ns(model.duration_ns())))
     }
 
@@ -544,6 +565,10 @@ impl Screen for Trace {
             format!("{} err", model.errors),
             format!("{} logs", model.answer.logs.len()),
         ];
+        if let Some(found) = &self.found {
+            let word = if found.len() == 1 { "match" } else { "matches" };
+            facts.push(format!("{} {word}, n/N", found.len()));
+        }
         if model.skeleton.duplicates > 0 {
             facts.push(format!("{} duplicates", model.skeleton.duplicates));
         }
@@ -606,15 +631,62 @@ impl Screen for Trace {
 
 impl Trace {
     fn next_match(&mut self, forward: bool, height: usize, cx: &mut Cx<'_>) {
-        let wanted = Wanted::read(&self.looked_for);
-        if wanted.is_empty() {
+        if self.looked_for.is_empty() {
             return cx.say("/ says what to look for in this trace");
         }
-        let Some(model) = cx.share::<Model>(self.slot) else { return };
-        let found = self.next(forward, height, |row| model.matches(row as u32, &wanted));
-        if !found {
+        let is_asked = [MEANING, MATCHES].iter().any(|slot| cx.slots[*slot].ticket().is_some());
+        if !self.go_to_match(forward, height, cx) && !is_asked {
             let text = format!("nothing in this trace matches {}", self.looked_for);
             cx.say(text);
+        }
+    }
+
+    fn go_to_match(&mut self, forward: bool, height: usize, cx: &Cx<'_>) -> bool {
+        let wanted = Wanted::read(&self.looked_for);
+        let Some(model) = cx.share::<Model>(self.slot) else { return false };
+        let found = self.found.take();
+        let holds = |row: usize| is_match(found.as_ref(), &model, row as u32, &wanted);
+        let is_there = self.next(forward, height, holds);
+        self.found = found;
+        is_there
+    }
+
+    /// Asks which spans meet the condition that the filter line means.
+    fn ask_for_matches(&self, cx: &mut Cx<'_>) {
+        if let State::Failed(error) = cx.slots[MEANING].state(cx.now) {
+            let text = pane::told(error);
+            return cx.say(text);
+        }
+        let Some(meaning) = cx.get::<FilterAnswer>(MEANING) else { return };
+        let sql = format!(
+            "SELECT span_id FROM spans WHERE trace_id = '{}' AND ({})",
+            self.id, meaning.sql
+        );
+        cx.slots[MATCHES].ask_fresh(Request::sql(&sql), cx.now, cx.out);
+    }
+
+    fn take_matches(&mut self, cx: &mut Cx<'_>) {
+        if let State::Failed(error) = cx.slots[MATCHES].state(cx.now) {
+            let text = pane::told(error);
+            return cx.say(text);
+        }
+        let (Some(answer), Some(model)) =
+            (cx.get::<SqlAnswer>(MATCHES), cx.share::<Model>(self.slot))
+        else {
+            return;
+        };
+        let ids: HashSet<&str> =
+            answer.rows.iter().filter_map(|row| row.get("span_id")?.as_str()).collect();
+        let s = &model.skeleton;
+        let is_found = |row: &u32| {
+            s.is_span(*row as usize) && ids.contains(s.span_id_hex(*row as usize).as_str())
+        };
+        let found: HashSet<u32> = (0..s.len() as u32).filter(is_found).collect();
+        let is_there = self.row().is_some_and(|row| found.contains(&row));
+        self.found = Some(found);
+        if !is_there {
+            let height = cx.height(TREE).saturating_sub(usize::from(ABOVE));
+            self.next_match(true, height, cx);
         }
     }
 
@@ -720,7 +792,7 @@ impl Trace {
         let (s, row) = (rows.skeleton(), rows.span(at).unwrap_or(0));
         let i = row as usize;
         let (name, service) = (SafeText::new(s.name(i)), SafeText::new(s.service(i)));
-        let is_match = model.matches(row, wanted);
+        let is_match = is_match(self.found.as_ref(), model, row, wanted);
         let role = match () {
             () if is_match => Role::Match,
             () if s.has(i, flags::WAITING) => Role::Waiting,

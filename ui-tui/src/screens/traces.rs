@@ -10,6 +10,7 @@ use crate::action::{Action, Layer};
 use crate::format::{self, Clock};
 use crate::pane;
 use crate::request::Request;
+use crate::slot::State;
 use crate::theme::Role;
 use crate::widgets::table::{Cell, Column, Row, Table};
 use crate::widgets::{Mark, Pen};
@@ -46,6 +47,8 @@ pub(crate) struct Traces {
     limit: u64,
     /// The trace to be opened once the list is there.
     open_typical: bool,
+    /// The heatmap is asked for past every cache.
+    is_fresh: bool,
 }
 
 impl Default for Traces {
@@ -57,6 +60,7 @@ impl Default for Traces {
             marked: Vec::new(),
             limit: PAGE,
             open_typical: false,
+            is_fresh: false,
         }
     }
 }
@@ -166,6 +170,20 @@ impl Traces {
             None => false,
         }
     }
+
+    /// Asks for the heatmap, behind the list.
+    fn ask_heat(&mut self, cx: &mut Cx<'_>) {
+        cx.fresh = std::mem::take(&mut self.is_fresh);
+        let width = cx.widths.get(1).copied().unwrap_or(80);
+        let heat = Heatmap {
+            from: cx.fixed.from(),
+            to: cx.fixed.to(),
+            columns: Some(heat::columns(width)),
+            ..Heatmap::default()
+        };
+        let request = Request::view(&heat, &cx.scope.options());
+        cx.ask(HEAT, request);
+    }
 }
 
 impl Screen for Traces {
@@ -193,17 +211,12 @@ impl Screen for Traces {
     }
 
     fn load(&mut self, cx: &mut Cx<'_>) {
+        self.is_fresh = cx.fresh;
         let request = self.request(cx);
         cx.ask(ROWS, request);
-        let width = cx.widths.get(1).copied().unwrap_or(80);
-        let heat = Heatmap {
-            from: cx.fixed.from(),
-            to: cx.fixed.to(),
-            columns: Some(heat::columns(width)),
-            ..Heatmap::default()
-        };
-        let request = Request::view(&heat, &cx.scope.options());
-        cx.ask(HEAT, request);
+        if cx.slots[ROWS].ticket().is_none() {
+            self.ask_heat(cx);
+        }
     }
 
     fn told(&mut self, slot: usize, cx: &mut Cx<'_>) {
@@ -217,8 +230,9 @@ impl Screen for Traces {
             self.list.find(answer.rows.iter().map(|row| row.trace_id.as_str()));
         }
         if std::mem::take(&mut self.open_typical) {
-            self.open_the_typical(cx);
+            return self.open_the_typical(cx);
         }
+        self.ask_heat(cx);
     }
 
     fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
@@ -360,9 +374,9 @@ fn columns(width: u16) -> Vec<Column> {
     ]
 }
 
-fn cells(row: &TraceRow) -> Vec<Cell> {
+fn cells(row: &TraceRow, zone: &TimeZone) -> Vec<Cell> {
     let start = row.start_time.as_deref().and_then(|text| api::time::parse(text, 0).ok());
-    let start = start.map_or(String::new(), |ns| format::moment(ns, &TimeZone::UTC, Clock::Milli));
+    let start = start.map_or(String::new(), |ns| format::moment(ns, zone, Clock::Milli));
     let so_far = row.trace_complete == Some(false) && row.root_name.is_some();
     let duration = row.duration_ns.map_or(format::NONE.to_owned(), format::duration_ns);
     let errors = if row.error_count > 0 { Role::Error } else { Role::Text };
@@ -387,13 +401,13 @@ impl Traces {
         let mut pen = look.framed(pen, (0, ROWS), "Traces", &note);
         let Some((mut pen, answer)) = look.data::<Answer>(&mut pen, ROWS) else { return };
         if answer.rows.is_empty() {
-            return pane::nothing(&mut pen, look.scope, "traces");
+            return pane::nothing(&mut pen, look, "traces");
         }
         let (width, len) = (pen.width(), answer.rows.len());
         let rows = |at: usize| {
             let row = answer.rows.get(at)?;
             let marked = self.marked.contains(&row.trace_id);
-            Some(Row { mark: mark(row), marked, cells: cells(row), ..Row::default() })
+            Some(Row { mark: mark(row), marked, cells: cells(row, look.zone), ..Row::default() })
         };
         let height = usize::from(pen.height().saturating_sub(1));
         let table = Table {
@@ -409,7 +423,7 @@ impl Traces {
 
     fn draw_heat(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let note = match self.heat.selection {
-            Some(chosen) => format!("selected {}", chosen.words()),
+            Some(chosen) => format!("selected {}", chosen.words(look.zone)),
             None => "% percentiles  ! errors".to_owned(),
         };
         let title = if look.scope.filter.is_empty() {
@@ -418,8 +432,10 @@ impl Traces {
             "Duration of the matching spans"
         };
         let mut pen = look.framed(pen, (1, HEAT), title, &note);
-        if let Some((mut pen, _)) = look.data::<HeatmapAnswer>(&mut pen, HEAT) {
-            self.heat.draw(&mut pen);
+        // It is asked for behind the list.
+        let slot = if matches!(look.state(HEAT), State::Idle) { ROWS } else { HEAT };
+        if let Some((mut pen, _)) = look.data::<HeatmapAnswer>(&mut pen, slot) {
+            self.heat.draw(&mut pen, look.zone);
         }
     }
 }

@@ -147,6 +147,7 @@ fn service((name, kind, rate, errors, p50, p95, p99, change): &Sample) -> Servic
         versions: vec!["1.41.3".into(), "1.42.0".into()],
         impact: Some(rate * (p99 - before)),
         before: Some(Before {
+            calls: (rate * seconds) as u64,
             p99_ms: Some(before),
             error_share: Some(0.0002),
             ..Before::default()
@@ -156,6 +157,7 @@ fn service((name, kind, rate, errors, p50, p95, p99, change): &Sample) -> Servic
             before,
             now: *p99,
             factor: Some(p99 / before),
+            since: None,
         }),
         trend: Some(Trend { p99_ms: trend, ..Trend::default() }),
         slowest_trace: Some("a01c77e20000000000000000000000aa".into()),
@@ -252,9 +254,19 @@ fn compare() -> List<CompareRow> {
     List { basis: basis(rows.len()), rows, range: range(), bins: None }
 }
 
+/// What a filter line finds within the trace.
+fn of_postgres() -> sql::SqlAnswer {
+    let spans = trace().spans.into_iter().filter(|span| span.service_name == "postgres");
+    let row = |span: TraceSpan| json!({"span_id": span.span_id}).as_object().cloned();
+    sql::SqlAnswer { rows: spans.filter_map(row).collect(), ..sql::SqlAnswer::default() }
+}
+
 /// Where the time goes: the statement of the baseline asks about the time before 15:45.
 fn parts(body: &[u8]) -> sql::SqlAnswer {
     let asked: sql::SqlRequest = serde_json::from_slice(body).unwrap_or_default();
+    if asked.sql.starts_with("SELECT span_id") {
+        return of_postgres();
+    }
     let before = asked.sql.contains("start_time >= TIMESTAMP '2026-11-22T15:30");
     let scale = if before { 0.04 } else { 1.0 };
     let row = |part: &str, ms: f64| {

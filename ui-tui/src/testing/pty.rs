@@ -108,6 +108,7 @@ impl Terminal {
         command.env(CHILD, how);
         command.env("TERM", "xterm-256color");
         command.env("LANG", "C.UTF-8");
+        command.env("XDG_STATE_HOME", "/nonexistent");
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();

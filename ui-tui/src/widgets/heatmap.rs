@@ -143,14 +143,41 @@ impl Plot {
         at(x.into())..at(usize::from(x) + 1)
     }
 
-    /// Rows in one of `lines` lines, counted from the bottom. Fewer rows than lines: each fills several.
-    fn rows_at(&self, line: usize, lines: usize) -> Range<usize> {
-        let at = |line: usize| line * self.rows / lines.max(1);
-        if self.rows >= lines {
+    /// Rows that share a line; where rows are few, each fills several lines. The same everywhere, so
+    /// that equal heights are equal factors.
+    fn rows_a_line(&self) -> usize {
+        self.rows.div_ceil(usize::from(self.height).max(1)).max(1)
+    }
+
+    /// Rows are spread as they come, because a third of the lines would stay empty else.
+    fn is_spread(&self) -> bool {
+        let lines = usize::from(self.height);
+        self.rows > lines && self.rows.div_ceil(self.rows_a_line()) * 3 < lines * 2
+    }
+
+    fn lines_a_row(&self) -> usize {
+        (usize::from(self.height) / self.rows.max(1)).max(1)
+    }
+
+    /// Rows in a line, counted from the bottom.
+    fn rows_at(&self, line: usize) -> Range<usize> {
+        if self.is_spread() {
+            let at = |line: usize| line * self.rows / usize::from(self.height);
             return at(line)..at(line + 1);
         }
-        let row = at(line);
-        row..row + 1
+        let first = line / self.lines_a_row() * self.rows_a_line();
+        first.min(self.rows)..(first + self.rows_a_line()).min(self.rows)
+    }
+
+    /// Rows in the lower and the upper half of a line.
+    fn halves_at(&self, line: usize) -> (Range<usize>, Range<usize>) {
+        let rows = self.rows_at(line);
+        if rows.len() < 2 && (self.is_spread() || self.rows_a_line() == 1) {
+            return (rows.clone(), rows);
+        }
+        let a_line = if self.is_spread() { rows.len() } else { self.rows_a_line() };
+        let middle = rows.start + a_line.div_ceil(2);
+        (rows.start..middle.min(rows.end), middle.min(rows.end)..rows.end)
     }
 
     /// The screen's column of a column of cells.
@@ -163,7 +190,10 @@ impl Plot {
 
     /// The screen's line of a row of cells, from the top.
     fn y_of(&self, row: f64) -> u16 {
-        let line = row * f64::from(self.height) / (self.rows.max(1) as f64);
+        let line = match self.is_spread() {
+            true => row * f64::from(self.height) / self.rows as f64,
+            false => row * self.lines_a_row() as f64 / self.rows_a_line() as f64,
+        };
         self.height.saturating_sub(1).saturating_sub((line.max(0.0) as u16).min(self.height))
     }
 
@@ -172,7 +202,7 @@ impl Plot {
         let x = x.checked_sub(GUTTER).filter(|x| *x < self.width)?;
         let line = self.height.checked_sub(1)?.checked_sub(y)?;
         let column = self.columns_at(x).next()?;
-        let rows = self.rows_at(line.into(), self.height.into());
+        let rows = self.rows_at(line.into());
         Some((column, (rows.start + rows.end) / 2)).filter(|(_, row)| *row < self.rows)
     }
 }
@@ -207,7 +237,7 @@ impl Heatmap<'_> {
     fn cell(&self, pen: &mut Pen<'_>, cells: &Cells, plot: &Plot, much: f64, (x, y): (u16, u16)) {
         let columns = plot.columns_at(x);
         let line = usize::from(plot.height - 1 - y);
-        let whole = cells.sum(columns.clone(), plot.rows_at(line, plot.height.into()));
+        let whole = cells.sum(columns.clone(), plot.rows_at(line));
         let failed = whole.failed as f64 / (whole.all as f64).max(1.0);
         if whole.failed > 0 && self.errors_from.is_some_and(|from| failed >= from) {
             pen.put(x, y, 'x', Role::Error);
@@ -215,10 +245,13 @@ impl Heatmap<'_> {
         }
         match pen.theme().heat() {
             Heat::Halves => {
-                let half =
-                    |at| cells.sum(columns.clone(), plot.rows_at(at, plot.height as usize * 2));
-                let upper = level(half(line * 2 + 1).all, much);
-                let lower = level(half(line * 2).all, much);
+                // The mean of its rows, so that halves of one and of two look alike.
+                let half = |rows: Range<usize>| {
+                    let sum = cells.sum(columns.clone(), rows.clone()).all;
+                    level(sum.div_ceil(rows.len().max(1) as u64), much)
+                };
+                let (lower, upper) = plot.halves_at(line);
+                let (lower, upper) = (half(lower), half(upper));
                 halves(pen, (x, y), upper, lower);
             }
             Heat::Shades | Heat::Weights => {

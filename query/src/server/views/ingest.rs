@@ -5,6 +5,7 @@ use api::views::{
     GapRow, Ingest, IngestAnswer, IngestSignal, RejectRow, Sender, StoreRow, Watermark,
     WatermarkAnswer, WatermarkRow,
 };
+use arrow_array::PrimitiveArray;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
 use schemas::columns as c;
@@ -218,6 +219,7 @@ impl Answers for Watermark {
             let files = snapshot.files(table).iter().map(|file| file.rows);
             WatermarkRow {
                 table_name: table.name().to_owned(),
+                oldest: oldest_ns(&snapshot, table).map(time::format),
                 newest: newest_ns(&snapshot, table).map(time::format),
                 rows: live.sum::<u64>() + files.sum::<u64>(),
             }
@@ -230,9 +232,24 @@ impl Answers for Watermark {
 /// The latest time of a row of the table.
 pub(super) fn newest_ns(snapshot: &Snapshot, table: Table) -> Option<i64> {
     let files = snapshot.files(table).iter().map(|file| file.max_time_ns).max();
-    let live = snapshot.live(table).iter().filter_map(|batch| {
-        let times = batch.rows.column_by_name(table.time_column())?;
-        times.as_primitive_opt::<TimestampNanosecondType>()?.iter().flatten().max()
-    });
+    let live = live_times(snapshot, table).filter_map(|times| times.iter().flatten().max());
     files.max(live.max())
+}
+
+/// The earliest.
+fn oldest_ns(snapshot: &Snapshot, table: Table) -> Option<i64> {
+    let files = snapshot.files(table).iter().map(|file| file.min_time_ns);
+    let live = live_times(snapshot, table).filter_map(|times| times.iter().flatten().min());
+    files.chain(live).min()
+}
+
+/// Times of the rows that are in no file yet.
+fn live_times(
+    snapshot: &Snapshot,
+    table: Table,
+) -> impl Iterator<Item = &PrimitiveArray<TimestampNanosecondType>> {
+    snapshot.live(table).iter().filter_map(move |batch| {
+        let times = batch.rows.column_by_name(table.time_column())?;
+        times.as_primitive_opt::<TimestampNanosecondType>()
+    })
 }

@@ -30,7 +30,9 @@ type Trend = Vec<(i64, Option<f64>)>;
 /// How far before the range the point is looked for from which the first one has grown.
 const BEFORE_NS: i64 = 5 * MINUTE_NS;
 
-const POINTS: [Table; 3] = [Table::MetricPoints, Table::MetricHistograms, Table::MetricSummaries];
+/// The tables of points.
+pub(super) const POINTS: [Table; 3] =
+    [Table::MetricPoints, Table::MetricHistograms, Table::MetricSummaries];
 
 /// Which points are looked at.
 pub(super) struct Points<'a> {
@@ -136,16 +138,18 @@ impl Answers for Metrics {
         let grid = Grid::over(&range, self.bins.unwrap_or(TREND_DEFAULT))?;
         let conditions = asking.conditions(self.filter.as_deref(), &range)?;
         let ends = ends_ns(&range)?;
-        let mut rows: Vec<MetricRow> = asking.whole(catalogue(ends, &conditions)).await?;
-        asking.cut(&mut rows);
+        let tables = asking.holding(&POINTS, ends);
         let label = "cast(NULL AS varchar)";
         let points = Points { ends, grid, conditions: &conditions, label };
         let sql = format!(
             "SELECT metric, kind, bin, {VALUE} AS \"value\" FROM ({}) GROUP BY 1, 2, 3",
-            points.by_series(&POINTS)
+            points.by_series(&tables)
         );
+        let (mut rows, columns): (Vec<MetricRow>, Vec<Column>) =
+            asking.both(catalogue(&tables, ends, &conditions), sql).await?;
+        asking.cut(&mut rows);
         let mut trends: HashMap<(String, String), Trend> = HashMap::new();
-        for Column { metric, kind, bin, value } in asking.whole(sql).await? {
+        for Column { metric, kind, bin, value } in columns {
             trends.entry((metric, kind)).or_default().push((bin, value));
         }
         for row in &mut rows {
@@ -160,7 +164,7 @@ impl Answers for Metrics {
 }
 
 /// One row a metric and kind.
-fn catalogue(ends: (i64, i64), conditions: &str) -> String {
+fn catalogue(tables: &[Table], ends: (i64, i64), conditions: &str) -> String {
     let of = |table: &Table| {
         format!(
             "SELECT metric, kind, unit, description, temporality, is_monotonic, series_id, \
@@ -177,7 +181,7 @@ fn catalogue(ends: (i64, i64), conditions: &str) -> String {
          count(*) AS points, count(DISTINCT service_name) AS services, max(time) AS last_time, \
          cast(NULL AS double) AS last_value, make_array() AS trend \
          FROM ({}) GROUP BY 1, 2 ORDER BY 1, 2",
-        POINTS.iter().map(of).collect::<Vec<_>>().join(" UNION ALL ")
+        tables.iter().map(of).collect::<Vec<_>>().join(" UNION ALL ")
     )
 }
 
@@ -190,7 +194,7 @@ struct Facts {
     interval_ns: Option<f64>,
 }
 
-fn facts_sql(ends: (i64, i64), conditions: &str) -> String {
+fn facts_sql(tables: &[Table], ends: (i64, i64), conditions: &str) -> String {
     let of = |table: &Table| {
         format!(
             "SELECT kind, max(unit) AS unit, max(temporality) AS temporality, count(*) AS points, \
@@ -203,7 +207,7 @@ fn facts_sql(ends: (i64, i64), conditions: &str) -> String {
     format!(
         "SELECT kind, max(unit) AS unit, max(temporality) AS temporality, \
          p50(interval_ns) AS interval_ns FROM ({}) GROUP BY kind ORDER BY sum(points) DESC",
-        POINTS.iter().map(of).collect::<Vec<_>>().join(" UNION ALL ")
+        tables.iter().map(of).collect::<Vec<_>>().join(" UNION ALL ")
     )
 }
 
@@ -225,7 +229,8 @@ impl Answers for MetricSeries {
         let asked = asking.conditions(self.filter.as_deref(), &range)?;
         let conditions = format!("metric = {} AND {asked}", quoted(&metric));
         let ends = ends_ns(&range)?;
-        let facts: Vec<Facts> = asking.whole(facts_sql(ends, &conditions)).await?;
+        let tables = asking.holding(&POINTS, ends);
+        let facts: Vec<Facts> = asking.whole(facts_sql(&tables, ends, &conditions)).await?;
         let interval_ns = facts.first().and_then(|facts| facts.interval_ns).map(|ns| ns as i64);
         let columns = self.columns.unwrap_or(COLUMNS_DEFAULT);
         let grid = Grid::wider(&range, columns, interval_ns.unwrap_or(0))?;

@@ -7,7 +7,7 @@ use api::views::{List, MetricsRanked, RankedMetricRow};
 use schemas::{Table, columns as c};
 use serde::Deserialize;
 
-use super::metrics::{Points, VALUE, shows};
+use super::metrics::{POINTS, Points, VALUE, shows};
 use super::questions::needed;
 use super::ranges::{COLUMNS_DEFAULT, Grid, MINUTE_NS, between, ends_ns, instant_ns, range};
 use super::{Answers, Asking};
@@ -50,7 +50,8 @@ impl Answers for MetricsRanked {
         let conditions = asking.conditions(self.filter.as_deref(), &range)?;
         let label = "cast(NULL AS varchar)";
         let points = Points { ends, grid, conditions: &conditions, label };
-        let mut series: Vec<Series> = asking.whole(series_sql(&points)).await?;
+        let tables = asking.holding(&POINTS, ends);
+        let mut series: Vec<Series> = asking.whole(series_sql(&points, &tables)).await?;
         if series.len() > SERIES_MAX {
             series.truncate(SERIES_MAX);
             asking.basis.stats.truncated = true;
@@ -69,7 +70,7 @@ impl Answers for MetricsRanked {
 }
 
 /// One row a series with its values as lists.
-fn series_sql(points: &Points<'_>) -> String {
+fn series_sql(points: &Points<'_>, tables: &[Table]) -> String {
     format!(
         "SELECT metric, kind, series_id, max(service_name) AS service_name, max(unit) AS unit, \
          bool_or(is_rate) AS is_rate, array_agg(bin ORDER BY bin) AS bins, \
@@ -77,7 +78,7 @@ fn series_sql(points: &Points<'_>) -> String {
          FROM (SELECT metric, kind, series_id, bin, max(service_name) AS service_name, \
          max(unit) AS unit, bool_or(is_rate) AS is_rate, {VALUE} AS \"value\" \
          FROM ({}) GROUP BY 1, 2, 3, 4) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LIMIT {}",
-        points.by_series(&[Table::MetricPoints, Table::MetricHistograms, Table::MetricSummaries]),
+        points.by_series(tables),
         SERIES_MAX + 1
     )
 }
@@ -160,8 +161,7 @@ async fn add_labels(
     if rows.is_empty() {
         return Ok(());
     }
-    let tables = [Table::MetricPoints, Table::MetricHistograms, Table::MetricSummaries];
-    let of = |table: Table| {
+    let of = |table: &Table| {
         format!(
             "SELECT series_id, max(attributes) AS attributes FROM {} WHERE {} \
              AND series_id IN ({}) GROUP BY 1",
@@ -170,7 +170,8 @@ async fn add_labels(
             ids(rows)
         )
     };
-    let labels: Vec<Labels> = asking.whole(tables.map(of).join(" UNION ALL ")).await?;
+    let selects: Vec<String> = asking.holding(&POINTS, ends).iter().map(of).collect();
+    let labels: Vec<Labels> = asking.whole(selects.join(" UNION ALL ")).await?;
     for Labels { series_id, attributes } in labels {
         let members: serde_json::Map<String, serde_json::Value> =
             attributes.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use api::time;
 use api::views::{
     Before, Change, List, OperationRow, Operations, ServiceRow, Services, TimeRange, Trend,
 };
@@ -20,8 +21,10 @@ const IS_REQUEST: &str = "(kind IN ('server', 'consumer') OR is_root)";
 /// Versions of a service that are listed.
 const VERSIONS_MAX: usize = 8;
 
-/// What is counted of spans, and by what.
+/// What is counted of spans to measure groups of one kind.
 struct Counted {
+    /// Stands before the columns of this kind.
+    prefix: &'static str,
     /// Columns that make a group.
     keys: &'static [(&'static str, &'static str)],
     /// Which spans count, how often, how long they took, whether they failed.
@@ -32,6 +35,7 @@ struct Counted {
 }
 
 const REQUESTS: Counted = Counted {
+    prefix: "",
     keys: &[(c::SERVICE_NAME, c::SERVICE_NAME)],
     counts: IS_REQUEST,
     calls: "1",
@@ -41,15 +45,16 @@ const REQUESTS: Counted = Counted {
 
 /// Those that send no spans of their own, as their callers see them.
 const PEERS: Counted = Counted {
-    keys: &[("edge_target", c::SERVICE_NAME), ("edge_target_kind", c::KIND)],
-    counts: "TRUE",
+    prefix: "peer_",
+    keys: &[("edge_target", "node"), ("edge_target_kind", "node_kind")],
+    counts: "edge_target_kind IN ('db', 'topic', 'external')",
     calls: "edge_calls",
     took_ns: "coalesce(edge_client_ns, duration_ns)",
     failed: "edge_client_error",
 };
-const IS_PEER: &str = "edge_target_kind IN ('db', 'topic', 'external')";
 
 const OPERATIONS: Counted = Counted {
+    prefix: "",
     keys: &[(c::SERVICE_NAME, c::SERVICE_NAME), (c::NAME, c::NAME), (c::KIND, c::KIND)],
     counts: "TRUE",
     calls: "1",
@@ -58,63 +63,165 @@ const OPERATIONS: Counted = Counted {
 };
 
 impl Counted {
-    /// One row a group, and where there is a grid one more for each of its columns: those have their
-    /// number as `bin`.
-    fn sql(&self, period: &Period<'_>) -> Result<String, QueryError> {
-        let keys = self.keys.iter().map(|(sql, name)| format!("{sql} AS {name}"));
+    fn names(&self) -> String {
+        let names = self.keys.iter().map(|(_, name)| format!("{}{name}", self.prefix));
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// What is taken of each span.
+    fn taken(&self) -> String {
+        let Counted { prefix: p, counts, calls, took_ns, failed, .. } = self;
+        let keys = self.keys.iter().map(|(sql, name)| format!("{sql} AS {p}{name}"));
         let keys = keys.collect::<Vec<_>>().join(", ");
-        let names = self.keys.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
-        let (bin, groups) = match period.grid {
-            None => ("cast(NULL AS bigint)".to_owned(), format!("{names}, bin")),
-            Some(grid) => (
-                grid.column_of(c::START_TIME),
-                format!("GROUPING SETS (({names}), ({names}, bin))"),
-            ),
+        format!(
+            "{keys}, {counts} AS {p}counts, {calls} AS {p}calls, {took_ns} AS {p}took_ns, \
+             {failed} AS {p}failed"
+        )
+    }
+
+    /// What is made of the spans of a group.
+    fn made(&self) -> String {
+        let p = self.prefix;
+        format!(
+            "coalesce(sum({p}calls) FILTER (WHERE {p}counts), 0) AS {p}calls, \
+             count(*) FILTER (WHERE {p}counts AND {p}failed) AS {p}errors, \
+             hist({p}took_ns) FILTER (WHERE {p}counts) AS {p}durations, \
+             exemplars(trace_id, {p}took_ns, {p}failed) FILTER (WHERE {p}counts) AS {p}example"
+        )
+    }
+}
+
+/// Groups that are measured in one reading of the spans.
+struct Kinds {
+    /// One or two.
+    kinds: &'static [Counted],
+    /// Tells the second kind from the first.
+    is_second: &'static str,
+    /// Which groups are shown, and what names them.
+    holds: &'static str,
+    keys: &'static str,
+}
+
+const OF_SERVICES: Kinds =
+    Kinds { kinds: &[REQUESTS], is_second: "FALSE", holds: "TRUE", keys: c::SERVICE_NAME };
+const OF_SERVICES_AND_PEERS: Kinds = Kinds {
+    kinds: &[REQUESTS, PEERS],
+    is_second: "service_name IS NULL",
+    holds: "(service_name IS NOT NULL OR peer_node_kind IN ('db', 'topic', 'external'))",
+    keys: "coalesce(service_name, peer_node) AS service_name, \
+           coalesce(peer_node_kind, '') AS kind",
+};
+const OF_OPERATIONS: Kinds = Kinds {
+    kinds: &[OPERATIONS],
+    is_second: "FALSE",
+    holds: "TRUE",
+    keys: "service_name, name, kind",
+};
+
+/// The measures of a group; `@` is the prefix of its kind, `%` the seconds of the range.
+const MEASURES: [(&str, &str); 12] = [
+    ("calls", "@calls"),
+    ("per_second", "@calls / %"),
+    ("errors", "@errors"),
+    ("error_share", "1.0 * @errors / nullif(@calls, 0)"),
+    ("p50_ms", "hist_quantile(@durations, 0.5) / 1e6"),
+    ("p90_ms", "hist_quantile(@durations, 0.9) / 1e6"),
+    ("p95_ms", "hist_quantile(@durations, 0.95) / 1e6"),
+    ("p99_ms", "hist_quantile(@durations, 0.99) / 1e6"),
+    ("self_ms", "self_ns / 1e6 / nullif(@calls, 0)"),
+    ("slowest_trace", "@example[1]"),
+    ("error_trace", "@example[2]"),
+    ("median_trace", "@example[3]"),
+];
+
+impl Kinds {
+    fn list(&self, of: fn(&Counted) -> String) -> String {
+        self.kinds.iter().map(of).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The columns of an answer.
+    fn shown(&self, range: &TimeRange) -> Result<String, QueryError> {
+        let seconds = match bounds_ns(range)? {
+            // With a point, so that the division is none of integers.
+            (Some(from_ns), Some(to_ns)) => format!("{:?}", (to_ns - from_ns) as f64 / 1e9),
+            _ => "greatest(1.0, (epoch_ns(last_seen) - epoch_ns(first_seen)) / 1e9)".to_owned(),
         };
-        let Counted { counts, calls: weight, took_ns, failed, .. } = self;
+        let measure = |(name, template): &(&str, &str)| {
+            let of = |kind: &Counted| template.replace('@', kind.prefix).replace('%', &seconds);
+            match self.kinds {
+                [first, second] => format!(
+                    "CASE WHEN {} THEN {} ELSE {} END AS {name}",
+                    self.is_second,
+                    of(second),
+                    of(first)
+                ),
+                kinds => format!("{} AS {name}", kinds.first().map(of).unwrap_or_default()),
+            }
+        };
+        Ok(MEASURES.iter().map(measure).collect::<Vec<_>>().join(", "))
+    }
+
+    /// One row a group and period, and where there is a grid one more for each of its columns: those
+    /// have their number as `bin`.
+    fn sql(&self, spans: &Spans<'_>) -> Result<String, QueryError> {
+        let is_now = spans.is_now()?;
+        let (bin, columns) = match spans.grid {
+            None => ("cast(NULL AS bigint)".to_owned(), ", bin"),
+            Some(grid) => {
+                let column = grid.column_of(c::START_TIME);
+                (format!("CASE WHEN {is_now} THEN {column} ELSE -1 END"), "")
+            }
+        };
+        let sets = self.kinds.iter().flat_map(|kind| {
+            let names = kind.names();
+            let whole = format!("({names}, is_now{columns})");
+            let binned = spans.grid.map(|_| format!("({names}, is_now, bin)"));
+            std::iter::once(whole).chain(binned)
+        });
         Ok(format!(
-            "SELECT {names}, bin, {shown} FROM (SELECT {names}, bin, \
-             coalesce(sum(calls) FILTER (WHERE counts), 0) AS calls, \
-             count(*) FILTER (WHERE counts AND failed) AS errors, \
-             hist(took_ns) FILTER (WHERE counts) AS durations, \
-             count(*) AS spans, sum(self_ns) AS self_ns, \
-             min(start_time) AS first_seen, max(start_time) AS last_seen, \
-             exemplars(trace_id, took_ns, failed) FILTER (WHERE counts) AS example \
-             FROM (SELECT {keys}, {bin} AS bin, {counts} AS counts, {weight} AS calls, \
-             {took_ns} AS took_ns, {failed} AS failed, trace_id, start_time, self_ns \
-             FROM spans WHERE {within} AND {conditions} AND NOT is_duplicate) GROUP BY {groups}) \
-             ORDER BY calls DESC, {names}",
-            shown = shown(period.range)?,
-            within = within(period.range, c::START_TIME)?,
-            conditions = period.conditions,
+            "SELECT {keys}, is_now, bin, {shown}, spans, first_seen, last_seen FROM \
+             (SELECT {names}, is_now, bin, {made}, count(*) AS spans, sum(self_ns) AS self_ns, \
+             min(start_time) AS first_seen, max(start_time) AS last_seen \
+             FROM (SELECT {taken}, {is_now} AS is_now, {bin} AS bin, trace_id, start_time, self_ns \
+             FROM spans WHERE {within} AND {conditions} AND NOT is_duplicate) \
+             GROUP BY GROUPING SETS ({sets})) WHERE {holds} AND (bin IS NULL OR bin >= 0) \
+             ORDER BY calls DESC, 1, 2, 3",
+            keys = self.keys,
+            shown = self.shown(spans.range)?,
+            names = self.list(Counted::names),
+            made = self.list(Counted::made),
+            taken = self.list(Counted::taken),
+            within = within(&spans.read(), c::START_TIME)?,
+            conditions = spans.conditions,
+            sets = sets.collect::<Vec<_>>().join(", "),
+            holds = self.holds,
         ))
     }
 }
 
-/// Which spans of which time.
-struct Period<'a> {
+/// Which spans are counted.
+struct Spans<'a> {
     range: &'a TimeRange,
+    /// A period before that ends where the range begins.
+    before: Option<&'a TimeRange>,
     grid: Option<Grid>,
     conditions: &'a str,
 }
 
-/// The columns of an answer.
-fn shown(range: &TimeRange) -> Result<String, QueryError> {
-    let seconds = match bounds_ns(range)? {
-        // With a point, so that the division is none of integers.
-        (Some(from_ns), Some(to_ns)) => format!("{:?}", (to_ns - from_ns) as f64 / 1e9),
-        _ => "greatest(1.0, (epoch_ns(last_seen) - epoch_ns(first_seen)) / 1e9)".to_owned(),
-    };
-    Ok(format!(
-        "calls, calls / {seconds} AS per_second, errors, \
-         1.0 * errors / nullif(calls, 0) AS error_share, \
-         hist_quantile(durations, 0.5) / 1e6 AS p50_ms, \
-         hist_quantile(durations, 0.9) / 1e6 AS p90_ms, \
-         hist_quantile(durations, 0.95) / 1e6 AS p95_ms, \
-         hist_quantile(durations, 0.99) / 1e6 AS p99_ms, \
-         self_ns / 1e6 / nullif(calls, 0) AS self_ms, spans, first_seen, last_seen, \
-         example[1] AS slowest_trace, example[2] AS error_trace, example[3] AS median_trace"
-    ))
+impl Spans<'_> {
+    /// From the beginning of the period before to the end of the range.
+    fn read(&self) -> TimeRange {
+        let from = self.before.unwrap_or(self.range).from.clone();
+        TimeRange { from, to: self.range.to.clone() }
+    }
+
+    /// The condition that a span is of the range.
+    fn is_now(&self) -> Result<String, QueryError> {
+        Ok(match (self.before, bounds_ns(self.range)?.0) {
+            (Some(_), Some(from_ns)) => format!("start_time >= {}", time::sql_literal(from_ns)),
+            _ => "TRUE".to_owned(),
+        })
+    }
 }
 
 /// A group, or where `bin` is set one of its columns.
@@ -125,6 +232,7 @@ struct Measured {
     name: String,
     #[serde(default)]
     kind: String,
+    is_now: bool,
     bin: Option<i64>,
     calls: u64,
     per_second: f64,
@@ -172,16 +280,24 @@ struct Group {
 }
 
 impl Group {
-    fn impact(&self) -> Option<f64> {
-        change::impact(&self.now.before(), self.before.as_ref()?)
+    /// The largest change with its impact: against the period before, or where that is empty against
+    /// the rest of the range.
+    fn changed(&self, grid: Option<Grid>) -> (Option<Change>, Option<f64>) {
+        let Some(before) = &self.before else { return (None, None) };
+        if before.calls > 0 {
+            let now = self.now.before();
+            return (change::largest(&now, before), change::impact(&now, before));
+        }
+        let risen = self.trend.as_ref().zip(grid).and_then(|(trend, grid)| {
+            let risen = change::risen(trend, grid.width_ns as f64 / 1e9)?;
+            let since = Some(time::format(grid.start_ns(risen.column)));
+            Some((Change { since, ..risen.change }, risen.impact))
+        });
+        risen.map_or((None, None), |(change, impact)| (Some(change), Some(impact)))
     }
 
-    fn change(&self) -> Option<Change> {
-        change::largest(&self.now.before(), self.before.as_ref()?)
-    }
-
-    fn service(self) -> ServiceRow {
-        let (impact, change) = (self.impact(), self.change());
+    fn service(self, grid: Option<Grid>) -> ServiceRow {
+        let (change, impact) = self.changed(grid);
         let Group { now, before, trend } = self;
         let kind = if now.kind.is_empty() { "service".to_owned() } else { now.kind };
         ServiceRow {
@@ -211,8 +327,8 @@ impl Group {
         }
     }
 
-    fn operation(self) -> OperationRow {
-        let (impact, change) = (self.impact(), self.change());
+    fn operation(self, grid: Option<Grid>) -> OperationRow {
+        let (change, impact) = self.changed(grid);
         let Group { now, before, trend } = self;
         OperationRow {
             service_name: now.service_name,
@@ -282,23 +398,50 @@ struct Asked {
 }
 
 impl Asked {
+    /// The statements that measure groups, each with whether it is about the period before. One where
+    /// the periods touch, so that spans are read once; else one each.
+    fn statements(&self, kinds: &Kinds, only: &str) -> Result<Vec<(String, bool)>, QueryError> {
+        let conditions = format!("{} AND {only}", self.conditions);
+        let touching = self.before.as_ref().filter(|before| before.to == self.range.from);
+        let spans = Spans {
+            range: &self.range,
+            before: touching,
+            grid: self.grid,
+            conditions: &conditions,
+        };
+        let mut statements = vec![(kinds.sql(&spans)?, false)];
+        if let Some(before) = self.before.as_ref().filter(|_| touching.is_none()) {
+            let spans = Spans { range: before, before: None, grid: None, conditions: &conditions };
+            statements.push((kinds.sql(&spans)?, true));
+        }
+        Ok(statements)
+    }
+
     async fn groups(
         &self,
         asking: &mut Asking,
-        counted: &Counted,
+        kinds: &Kinds,
         only: &str,
     ) -> Result<Vec<Group>, QueryError> {
-        let conditions = format!("{} AND {only}", self.conditions);
-        let now = Period { range: &self.range, grid: self.grid, conditions: &conditions };
-        let found = asking.whole(counted.sql(&now)?).await?;
-        let before = match &self.before {
-            Some(range) => {
-                let period = Period { range, grid: None, conditions: &conditions };
-                Some(asking.whole(counted.sql(&period)?).await?)
+        let mut measured = Vec::new();
+        for (sql, is_before) in self.statements(kinds, only)? {
+            measured.push((asking.whole(sql).await?, is_before));
+        }
+        Ok(self.put_together(measured))
+    }
+
+    /// Groups from the rows of statements, each with whether it was about the period before.
+    fn put_together(&self, measured: Vec<(Vec<Measured>, bool)>) -> Vec<Group> {
+        let (mut now, mut before) = (Vec::new(), self.before.as_ref().map(|_| Vec::new()));
+        for (rows, is_before) in measured {
+            for row in rows {
+                match &mut before {
+                    Some(before) if is_before || !row.is_now => before.push(row),
+                    _ => now.push(row),
+                }
             }
-            None => None,
-        };
-        Ok(groups(found, before, self.grid))
+        }
+        groups(now, before, self.grid)
     }
 
     /// The largest impact first where there is a period before.
@@ -321,12 +464,18 @@ impl Answers for Services {
             conditions: asking.search(&range)?,
             range,
         };
-        let mut found = asked.groups(asking, &REQUESTS, "TRUE").await?;
-        if self.peers == Some(true) {
-            found.extend(asked.groups(asking, &PEERS, IS_PEER).await?);
+        let kinds = if self.peers == Some(true) { &OF_SERVICES_AND_PEERS } else { &OF_SERVICES };
+        let mut statements = asked.statements(kinds, "TRUE")?;
+        let (now, _) = statements.remove(0);
+        let (measured, fleets) = asking.both(now, fleet_sql(&asked.range)?).await?;
+        let mut measured = vec![(measured, false)];
+        for (sql, is_before) in statements {
+            measured.push((asking.whole(sql).await?, is_before));
         }
-        let mut rows: Vec<ServiceRow> = found.into_iter().map(Group::service).collect();
-        add_fleet(asking, &asked, &mut rows).await?;
+        let found = asked.put_together(measured);
+        let mut rows: Vec<ServiceRow> =
+            found.into_iter().map(|group| group.service(asked.grid)).collect();
+        add_fleet(fleets, &mut rows);
         asked.sort(&mut rows, |row| row.impact);
         asking.cut(&mut rows);
         let mut answer = asking.list(rows, asked.range);
@@ -335,26 +484,25 @@ impl Answers for Services {
     }
 }
 
-/// Instances and versions of services.
-async fn add_fleet(
-    asking: &mut Asking,
-    asked: &Asked,
-    rows: &mut [ServiceRow],
-) -> Result<(), QueryError> {
-    #[derive(Deserialize)]
-    struct Fleet {
-        service_name: String,
-        instances: u64,
-        versions: Option<Vec<String>>,
-    }
-    let version = "resource['service.version']";
-    let sql = format!(
-        "SELECT service_name, count(DISTINCT {INSTANCE}) AS instances, array_slice(array_sort(\
-         array_agg(DISTINCT {version}) FILTER (WHERE {version} IS NOT NULL)), 1, {VERSIONS_MAX}) \
-         AS versions FROM spans WHERE {} GROUP BY 1",
-        within(&asked.range, c::START_TIME)?
-    );
-    let fleets: Vec<Fleet> = asking.whole(sql).await?;
+/// Instances and versions of a service.
+#[derive(Deserialize)]
+struct Fleet {
+    service_name: String,
+    instances: u64,
+    versions: Option<Vec<String>>,
+}
+
+fn fleet_sql(range: &TimeRange) -> Result<String, QueryError> {
+    Ok(format!(
+        "SELECT service_name, count(DISTINCT instance) AS instances, array_slice(array_sort(\
+         array_agg(DISTINCT version) FILTER (WHERE version IS NOT NULL)), 1, {VERSIONS_MAX}) \
+         AS versions FROM (SELECT DISTINCT service_name, {INSTANCE} AS instance, \
+         resource['service.version'] AS version FROM spans WHERE {}) GROUP BY 1",
+        within(range, c::START_TIME)?
+    ))
+}
+
+fn add_fleet(fleets: Vec<Fleet>, rows: &mut [ServiceRow]) {
     let mut fleets: HashMap<String, Fleet> =
         fleets.into_iter().map(|fleet| (fleet.service_name.clone(), fleet)).collect();
     for row in rows.iter_mut().filter(|row| row.kind == "service") {
@@ -363,7 +511,6 @@ async fn add_fleet(
             row.versions = fleet.versions.unwrap_or_default();
         }
     }
-    Ok(())
 }
 
 impl Answers for Operations {
@@ -380,8 +527,9 @@ impl Answers for Operations {
         let only = self
             .service
             .map_or("TRUE".to_owned(), |service| format!("service_name = {}", quoted(&service)));
-        let found = asked.groups(asking, &OPERATIONS, &only).await?;
-        let mut rows: Vec<OperationRow> = found.into_iter().map(Group::operation).collect();
+        let found = asked.groups(asking, &OF_OPERATIONS, &only).await?;
+        let mut rows: Vec<OperationRow> =
+            found.into_iter().map(|group| group.operation(asked.grid)).collect();
         asked.sort(&mut rows, |row| row.impact);
         asking.cut(&mut rows);
         let mut answer = asking.list(rows, asked.range);

@@ -19,8 +19,8 @@ use super::questions::{needed, trace_id};
 use super::{Answers, Asking, add};
 use crate::QueryError;
 
-/// Spans of a skeleton: as JSON about 130 bytes each, and an answer has 64 MiB at most.
-const SPANS_MAX: usize = 400_000;
+/// Spans of a skeleton: as JSON about 57 bytes each, and an answer has 64 MiB at most.
+const SPANS_MAX: usize = 1_100_000;
 /// Spans of which details are given at once.
 const DETAILS_MAX: usize = 500;
 

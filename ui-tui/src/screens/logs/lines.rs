@@ -4,7 +4,7 @@ use api::views::{List as Rows, LogLine, LogPatternRow, LogRow, LogVolumeRow, Log
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::chart_data::unix_ns;
+use crate::chart_data::{Buckets, unix_ns};
 use crate::format::{self, Clock};
 use crate::safe_text::SafeText;
 use crate::theme::Role;
@@ -103,19 +103,28 @@ pub(super) fn columns(width: u16, of_one_trace: bool) -> Vec<Column> {
     ]
 }
 
+/// From when times are counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Zero<'a> {
+    /// A moment, such as the start of a span.
+    Moment(i64),
+    /// As a clock shows them.
+    Midnight(&'a TimeZone),
+}
+
 /// Time as it is shown, and how bad it is.
-pub(super) fn time_and_severity(log: &LogRow, zero_ns: Option<i64>) -> (String, Severity) {
+pub(super) fn time_and_severity(log: &LogRow, zero: Zero<'_>) -> (String, Severity) {
     let ns = unix_ns(&log.time);
-    let time = match (ns, zero_ns) {
-        (Some(ns), Some(zero)) => format::offset_ns(ns - zero),
-        (Some(ns), None) => format::moment(ns, &TimeZone::UTC, Clock::Milli),
+    let time = match (ns, zero) {
+        (Some(ns), Zero::Moment(at)) => format::offset_ns(ns - at),
+        (Some(ns), Zero::Midnight(zone)) => format::moment(ns, zone, Clock::Milli),
         (None, _) => format::NONE.to_owned(),
     };
     (time, Severity::of(log.severity_number))
 }
 
-pub(super) fn row(log: &LogRow, zero_ns: Option<i64>, width: usize) -> Row {
-    let (time, severity) = time_and_severity(log, zero_ns);
+pub(super) fn row(log: &LogRow, zero: Zero<'_>, width: usize) -> Row {
+    let (time, severity) = time_and_severity(log, zero);
     let body = log.body.as_deref().or(log.event_name.as_deref()).unwrap_or("");
     Row {
         cells: vec![
@@ -140,14 +149,13 @@ pub(super) fn heading(lines: usize) -> Row {
 /// Records over time, ready to be drawn.
 pub(super) struct Volume {
     pub(super) bars: Vec<columns::Parts>,
-    pub(super) labels: Vec<(u16, String)>,
+    pub(super) labels: Vec<(u16, SafeText)>,
 }
 
 impl Volume {
     /// Bars at their time, since columns without records are not in the answer; wider ones where there
     /// is room.
-    pub(super) fn of(rows: &[LogVolumeRow], width: u16) -> Volume {
-        const APART: usize = 15;
+    pub(super) fn of(rows: &[LogVolumeRow], width: u16, zone: &TimeZone) -> Volume {
         let times: Vec<i64> = rows.iter().filter_map(|row| unix_ns(&row.time)).collect();
         let steps = times.windows(2).map(|w| w[1] - w[0]).filter(|step| *step > 0);
         let step = steps.min().unwrap_or(1);
@@ -163,12 +171,9 @@ impl Volume {
                 }
             }
         }
-        let label = |at: usize| {
-            let ns = first + step * at as i64;
-            ((at * wide) as u16, format::moment(ns, &TimeZone::UTC, Clock::Minute))
-        };
-        let shown = bars.len() / wide;
-        let labels = (0..shown).step_by(APART.div_ceil(wide)).map(label).collect();
+        let shown = Buckets { from_ns: first, width_ns: step, count: bars.len() / wide };
+        let labels = shown.labels(zone, bars.len()).into_iter();
+        let labels = labels.map(|(at, label)| ((at * wide) as u16, label)).collect();
         Volume { bars, labels }
     }
 }
@@ -183,10 +188,10 @@ fn bar(row: &LogVolumeRow) -> columns::Parts {
     ]
 }
 
-pub(super) fn pattern_row(row: &LogPatternRow) -> Row {
+pub(super) fn pattern_row(row: &LogPatternRow, zone: &TimeZone) -> Row {
     let severity = Severity::of(row.severity_number);
     let since = unix_ns(&row.first_seen)
-        .map_or(String::new(), |ns| format::moment(ns, &TimeZone::UTC, Clock::Second));
+        .map_or(String::new(), |ns| format::moment(ns, zone, Clock::Second));
     let since = if row.is_new { format!("new {}", &since[..since.len().min(5)]) } else { since };
     let trend = row.trend.iter().map(|n| Some(*n as f64)).collect();
     Row {
@@ -208,8 +213,8 @@ pub(super) fn pattern_row(row: &LogPatternRow) -> Row {
 }
 
 /// The title above what a record says.
-pub(super) fn caption(log: &LogRow, zero_ns: Option<i64>) -> String {
-    let (time, severity) = time_and_severity(log, zero_ns);
+pub(super) fn caption(log: &LogRow, zero: Zero<'_>) -> String {
+    let (time, severity) = time_and_severity(log, zero);
     format!("{}  {time}  {}", severity.letter(), log.service_name)
 }
 
@@ -249,12 +254,10 @@ fn pairs(of: Option<&Value>) -> impl Iterator<Item = Fact> {
 }
 
 /// What a template says.
-pub(super) fn pattern_facts(row: &LogPatternRow) -> Vec<Fact> {
+pub(super) fn pattern_facts(row: &LogPatternRow, zone: &TimeZone) -> Vec<Fact> {
     let time = |text: &str| {
-        unix_ns(text).map_or_else(
-            || text.to_owned(),
-            |ns| format::moment(ns, &TimeZone::UTC, Clock::DateSecond),
-        )
+        unix_ns(text)
+            .map_or_else(|| text.to_owned(), |ns| format::moment(ns, zone, Clock::DateSecond))
     };
     let before = match (row.is_new, row.before) {
         (true, _) => "none: it is new".to_owned(),

@@ -68,14 +68,14 @@ fn bars_stand_at_their_time() {
     };
     let rows = [row(0, 3), row(15, 4), row(60, 5)];
     let told = |width| {
-        let volume = Volume::of(&rows, width);
+        let volume = Volume::of(&rows, width, &jiff::tz::TimeZone::UTC);
         let sums = volume.bars.iter().map(|bar| bar.iter().map(|part| part.0).sum::<f64>());
         sums.map(|sum| format!("{}", sum as u64)).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(told(5), "3 4 0 0 5");
     assert_eq!(told(11), "3 3 4 4 0 0 0 0 5 5");
     assert_eq!(told(3), "3 4 0");
-    assert!(Volume::of(&[], 9).bars.is_empty());
+    assert!(Volume::of(&[], 9, &jiff::tz::TimeZone::UTC).bars.is_empty());
 }
 
 #[test]

@@ -220,7 +220,7 @@ fn trend(n: &Node) -> String {
 const NAME_MAX: usize = 28;
 
 fn name(n: &Node) -> SafeText {
-    SafeText::start_of(&n.id.shown(), NAME_MAX)
+    SafeText::both_ends(&n.id.shown(), NAME_MAX)
 }
 
 /// The names of the nodes for a matrix.

@@ -21,8 +21,7 @@ pub(super) struct Drawn {
     band: Vec<(f64, Option<(f64, f64)>)>,
     resets: Vec<f64>,
     exemplars: Vec<(f64, f64)>,
-    x_labels: Vec<(f64, SafeText)>,
-    says: String,
+    as_quantiles: bool,
 }
 
 /// The title of the chart.
@@ -46,21 +45,12 @@ impl Drawn {
             ends.enumerate().map(|(column, ends)| (place(column), ends)).collect()
         });
         let resets = answer.groups.iter().flat_map(|g| g.resets.iter().map(|c| place(*c)));
-        let labels = buckets.labels(&TimeZone::UTC).into_iter();
-        let says = one.map_or(String::new(), |group| {
-            let (what, values) = match group.quantiles.last().filter(|_| as_quantiles) {
-                Some(line) => (quantile_name(line.quantile), &line.values),
-                None => ("it".to_owned(), &group.value),
-            };
-            sentence(&what, values, &buckets, &TimeZone::UTC, |v| words(answer, v))
-        });
         Drawn {
             series,
             band,
             resets: resets.collect(),
             exemplars: exemplars(answer, &buckets),
-            x_labels: labels.map(|(column, label)| (place(column), label)).collect(),
-            says,
+            as_quantiles,
             buckets,
         }
     }
@@ -92,8 +82,8 @@ impl Drawn {
         &self,
         pen: &mut Pen<'_>,
         answer: &MetricSeriesAnswer,
-        at_ns: Option<i64>,
-        column: Option<usize>,
+        (at_ns, column): (Option<i64>, Option<usize>),
+        zone: &TimeZone,
     ) {
         let (width, height) = (pen.width(), pen.height());
         if self.series.is_empty() {
@@ -101,6 +91,9 @@ impl Drawn {
             return;
         }
         let last = self.buckets.count.saturating_sub(1).max(1) as f64;
+        let labels = self.buckets.labels(zone, width.saturating_sub(GUTTER).into()).into_iter();
+        let labels: Vec<(f64, SafeText)> =
+            labels.map(|(column, label)| (column as f64 / last, label)).collect();
         let moment: Vec<f64> = at_ns.map(|at| self.buckets.place(at)).into_iter().collect();
         let (low, high) = self.extremes();
         let chart = Chart {
@@ -108,7 +101,7 @@ impl Drawn {
             // Quantiles lie decades apart, and then only a logarithm shows them all.
             scale: if low > 0.0 && high / low > 30.0 { Scale::Log } else { Scale::Linear },
             words: &|v| words(answer, v),
-            x_labels: &self.x_labels,
+            x_labels: &labels,
             band: &self.band,
             moments: &moment,
             resets: &self.resets,
@@ -119,17 +112,27 @@ impl Drawn {
         let y = height.saturating_sub(2);
         let names = legend(pen, &self.series);
         pen.pieces(1, y, width.saturating_sub(2), &names);
-        let mut below = self.says.clone();
-        if let Some(column) = column {
-            below = self.at_column(column, answer);
-        }
+        let below = match column {
+            Some(column) => self.at_column(column, answer, zone),
+            None => self.says(answer, zone),
+        };
         pen.text(1, y + 1, width.saturating_sub(2), &below.into(), Role::Dim);
     }
 
+    /// How the one line went, in words.
+    fn says(&self, answer: &MetricSeriesAnswer, zone: &TimeZone) -> String {
+        let [group] = &answer.groups[..] else { return String::new() };
+        let (what, values) = match group.quantiles.last().filter(|_| self.as_quantiles) {
+            Some(line) => (quantile_name(line.quantile), &line.values),
+            None => ("it".to_owned(), &group.value),
+        };
+        sentence(&what, values, &self.buckets, zone, |v| words(answer, v))
+    }
+
     /// The values of a column in words.
-    fn at_column(&self, column: usize, answer: &MetricSeriesAnswer) -> String {
+    fn at_column(&self, column: usize, answer: &MetricSeriesAnswer, zone: &TimeZone) -> String {
         let moment = self.buckets.start_ns(column);
-        let mut text = crate::format::moment(moment, &TimeZone::UTC, crate::format::Clock::Second);
+        let mut text = crate::format::moment(moment, zone, crate::format::Clock::Second);
         for series in &self.series {
             let value = series.points.get(column).and_then(|p| p.1);
             let value = value.map_or("-".to_owned(), |v| words(answer, v));

@@ -10,8 +10,8 @@ use crate::scope::Fixed;
 
 /// Parts of one statement at most.
 const PARTS_MAX: usize = 60;
-/// Spans of a trace start within this of its requests.
-const AROUND_NS: i64 = 3_600_000_000_000;
+/// The root of a trace starts within this before its requests, and all of it ends within this after.
+const AROUND_NS: i64 = 300_000_000_000;
 
 /// What the time is grouped by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,27 +61,30 @@ pub(crate) fn request(condition: &str, range: Fixed, by: By) -> Request {
     Request::sql(&statement(condition, range, by))
 }
 
-/// The statement behind [`request`]. Every nanosecond of the path of a trace has one owner, so the
-/// parts add up to the mean duration of the traces.
+/// The statement behind [`request`], which reads the spans once. Every nanosecond of the path of a
+/// trace has one owner, so the parts add up to the mean duration of the traces.
 pub(crate) fn statement(condition: &str, range: Fixed, by: By) -> String {
-    let around = Fixed {
-        from_ns: range.from_ns.map(|ns| ns.saturating_sub(AROUND_NS)),
-        to_ns: range.to_ns.map(|ns| ns.saturating_add(AROUND_NS)),
-    };
+    let roots = Fixed { from_ns: range.from_ns.map(|ns| ns.saturating_sub(AROUND_NS)), ..range };
+    let spans = Fixed { from_ns: None, to_ns: range.to_ns.map(|ns| ns.saturating_add(AROUND_NS)) };
     format!(
-        "WITH chosen AS (SELECT DISTINCT trace_id FROM spans WHERE {} AND {condition}), \
-         whole AS (SELECT count(DISTINCT trace_id) AS traces FROM spans WHERE {} AND is_root \
-         AND trace_id IN (SELECT trace_id FROM chosen)), \
-         parts AS (SELECT {} AS part, trace_id, sum(critical_ns) AS ns FROM spans \
-         WHERE {} AND is_main AND critical_ns > 0 AND NOT is_duplicate \
-         AND trace_id IN (SELECT trace_id FROM chosen) GROUP BY 1, 2) \
-         SELECT part, sum(ns) / 1e6 / max(traces) AS mean_ms, 1.0 * count(*) / max(traces) AS presence, \
-         max(traces) AS traces, first_value(trace_id ORDER BY ns DESC) AS exemplar \
-         FROM parts CROSS JOIN whole GROUP BY 1 ORDER BY 2 DESC",
-        range.sql("start_time"),
-        around.sql("start_time"),
+        "WITH of_trace AS (SELECT trace_id, {} AS part, \
+         sum(critical_ns) FILTER (WHERE is_main AND critical_ns > 0) AS ns, \
+         bool_or({} AND {condition}) AS is_chosen, bool_or(is_root) AS has_root FROM spans \
+         WHERE {} AND {} AND NOT is_duplicate GROUP BY 1, 2), \
+         chosen AS (SELECT part, trace_id, ns, row_number() OVER trace AS place, \
+         bool_or(is_chosen) OVER trace AS is_chosen, bool_or(has_root) OVER trace AS has_root \
+         FROM of_trace WINDOW trace AS (PARTITION BY trace_id)), \
+         parts AS (SELECT part, sum(ns) AS ns, count(ns) AS present, \
+         count(*) FILTER (WHERE place = 1 AND has_root) AS roots, \
+         first_value(trace_id ORDER BY ns DESC NULLS LAST) AS exemplar \
+         FROM chosen WHERE is_chosen GROUP BY 1) \
+         SELECT part, ns / 1e6 / traces AS mean_ms, 1.0 * present / traces AS presence, traces, \
+         exemplar FROM (SELECT *, nullif(sum(roots) OVER (), 0) AS traces FROM parts) \
+         WHERE present > 0 ORDER BY 2 DESC, 1",
         by.sql(),
-        around.sql("start_time")
+        range.sql("start_time"),
+        roots.sql("root_start"),
+        spans.sql("start_time"),
     )
 }
 

@@ -18,11 +18,18 @@ use crate::widgets::{Pen, bars};
 const LINES_MAX: usize = 8;
 const BARS_MAX: usize = 60;
 
+/// What stands below a place of the axis.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Moment {
+    At(i64, Clock),
+    Text(SafeText),
+}
+
 /// A chart made ready.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Plot {
     /// Values over an axis.
-    Lines { title: String, series: Vec<Series>, labels: Vec<(f64, SafeText)> },
+    Lines { title: String, series: Vec<Series>, moments: Vec<(f64, Moment)> },
     /// A bar each.
     Bars { title: String, rows: Vec<(SafeText, f64)> },
 }
@@ -58,14 +65,19 @@ impl Plot {
     }
 
     /// Draws it.
-    pub(crate) fn draw(&self, pen: &mut Pen<'_>) {
+    pub(crate) fn draw(&self, pen: &mut Pen<'_>, zone: &TimeZone) {
         match self {
-            Plot::Lines { series, labels, .. } => {
+            Plot::Lines { series, moments, .. } => {
+                let label = |(place, moment): &(f64, Moment)| match moment {
+                    Moment::At(ns, clock) => (*place, format::moment(*ns, zone, *clock).into()),
+                    Moment::Text(text) => (*place, text.clone()),
+                };
+                let labels: Vec<(f64, SafeText)> = moments.iter().map(label).collect();
                 let chart = Chart {
                     series,
                     scale: Scale::Linear,
                     words: &format::number,
-                    x_labels: labels,
+                    x_labels: &labels,
                     band: &[],
                     moments: &[],
                     resets: &[],
@@ -141,12 +153,12 @@ fn over_time(answer: &SqlAnswer, x: &str, y: &str, by: Option<&str>) -> Plot {
     let label = |part: i64| {
         let ns = low + (high - low) / 4 * part;
         let clock = if high - low < 600_000_000_000 { Clock::Second } else { Clock::Minute };
-        (share(ns), SafeText::new(format::moment(ns, &TimeZone::UTC, clock)))
+        (share(ns), Moment::At(ns, clock))
     };
     let by = by.map_or(String::new(), |by| format!(" by {by}"));
     let others = if left_out > 0 { format!(", {left_out} lines not shown") } else { String::new() };
     let title = format!("{y} over {x}{by}{others}");
-    Plot::Lines { title, series, labels: (0..4).map(label).collect() }
+    Plot::Lines { title, series, moments: (0..4).map(label).collect() }
 }
 
 fn by_text(answer: &SqlAnswer, text: &str, y: &str) -> Plot {
@@ -164,10 +176,13 @@ fn points(answer: &SqlAnswer, y: &str, x: &str) -> Plot {
     let mut points: Vec<(f64, Option<f64>)> =
         pairs.iter().map(|(x, y)| (share(*x), Some(*y))).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let label = |part: f64| (part, SafeText::new(format::number(low + (high - low) * part)));
+    let label = |part: f64| {
+        let text = SafeText::new(format::number(low + (high - low) * part));
+        (part, Moment::Text(text))
+    };
     Plot::Lines {
         title: format!("{y} against {x}"),
         series: vec![Series { label: y.into(), shape: Shape::Dots, points }],
-        labels: [0.0, 0.25, 0.5, 0.75].map(label).to_vec(),
+        moments: [0.0, 0.25, 0.5, 0.75].map(label).to_vec(),
     }
 }
