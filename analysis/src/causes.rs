@@ -10,27 +10,37 @@
 //! Beyond the letter of section 16:
 //! * What sends no spans (database, topic, external) cannot be told apart from the edges into it:
 //!   the node is the candidate, and the edges are listed with it.
-//! * An increase of the error rate counts if chance gives it in less than 1 % of cases, as for
-//!   latency: otherwise one error among few calls would stand out.
+//! * Many components are compared at once, so a difference counts if chance gives any of that size in
+//!   less than 1 % of answers; for errors as for latency.
+//! * A few calls that take very long are a difference as well as all calls that take a bit longer.
 //! * Each statement of a database is a component of it, since one slow statement drowns in the mean of
 //!   all.
 //! * Work of a service that was never done in the base window took no time there, if the service
-//!   itself was there.
+//!   itself was there; a new instance or version is compared with what its service did before.
+//! * An instance or a version stands for its service where the service without it is as before; where
+//!   the others show the same, it is the service.
+//! * How often an operation calls others is decided by the operation (`e5`): more calls for each run
+//!   of it, or calls one after another, are its doing even if each call takes as long as before.
+//! * A look-up that misses is for its caller what an error is, and a cache that misses more is charged
+//!   with the further calls of those who asked it.
+//! * Who refuses (401, 403) works; what was shown to him is at fault. A refusal counts a quarter, so
+//!   that anything else that changed stands before it.
 //! * Several edges into a node become the node for errors as well, and not only for latency.
 //! * `upstream-load` is also the answer when the request rate rose and nothing else stands out.
 
 pub mod baselines;
+mod calling;
+mod candidate;
 mod evidence;
 mod load;
+mod parts;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::NodeKind;
-use evidence::{Errors, Slowdown, errors, floors, slowdown};
-
-/// A change counts up to this long before the fault window.
-const CHANGE_BEFORE_NS: i64 = 300_000_000_000;
+use candidate::{Candidate, candidates};
+use evidence::floors;
 
 /// What is known of the two windows.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +51,8 @@ pub struct CauseInput {
     pub base: Window,
     /// Each once.
     pub components: Vec<Component>,
+    /// How operations call others, each once.
+    pub callings: Vec<Calling>,
     /// Saturation and concurrency rules that fired in the fault window.
     pub firings: Vec<Firing>,
     /// New versions, restarts, scale and configuration events.
@@ -95,7 +107,9 @@ pub enum Place {
     /// Self time of an operation in some of the spans only: of an instance, a version, a value. It
     /// is measured twice, here and with its service, and so adds nothing to the whole.
     Part {
-        /// What the spans have in common.
+        /// The service of the spans.
+        service: String,
+        /// What they have in common.
         subject: Subject,
         /// The name of the spans.
         operation: String,
@@ -111,10 +125,59 @@ pub struct Measured {
     pub sum_ns: i64,
     /// Σ of that time that lay on critical paths.
     pub path_ns: i64,
-    /// Errors that began here.
+    /// Errors that began here, refusals left out.
     pub errors: u64,
+    /// Calls that were refused because of what the caller showed: 401, 403.
+    pub refusals: u64,
+    /// Look-ups that found nothing.
+    pub misses: u64,
     /// Times of single calls, at random; 1,000 are enough.
     pub sample_ns: Vec<i64>,
+}
+
+/// How an operation of a service calls others, in both windows.
+#[derive(Clone, Debug)]
+pub struct Calling {
+    /// The service that calls.
+    pub service: String,
+    /// Its operation.
+    pub operation: String,
+    /// Which of its calls.
+    pub manner: Manner,
+    /// In the fault window.
+    pub fault: Counted,
+    /// In the base window.
+    pub base: Counted,
+}
+
+/// A way of calling.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Manner {
+    /// The same call, however often.
+    Repeats {
+        /// Who is called.
+        callee: String,
+        /// What that is.
+        callee_kind: NodeKind,
+        /// The statement, or the name of the call.
+        call: String,
+    },
+    /// Calls one after another that could run side by side.
+    InSeries {
+        /// The rule that found them.
+        rule: String,
+    },
+}
+
+/// How often an operation ran and called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Runs of the operation.
+    pub runs: u64,
+    /// Calls that it made in this manner.
+    pub calls: u64,
+    /// Σ of what other manners would save at most.
+    pub saving_ns: i64,
 }
 
 /// What can be a cause.
@@ -178,7 +241,7 @@ pub struct Cause {
     pub subject: Subject,
     /// Whom it is charged to: of an edge the callee, else the subject itself.
     pub charged_to: String,
-    /// min(1, e1 ÷ ln 10) + min(1, e2 ÷ 0.5) + 0.5·e3 + 0.25·e4.
+    /// min(1, e1 ÷ ln 10) + min(1, e2 ÷ 0.5) + 0.5·e3 + 0.25·e4 + min(1, e5 ÷ ln 10).
     pub score: f64,
     /// The evidence behind the score.
     pub evidence: Evidence,
@@ -196,12 +259,16 @@ pub struct Evidence {
     /// Latency: the largest growth of the mean of one of its components, as a logarithm. Of the
     /// load, that of the request rate.
     pub e1: f64,
-    /// Errors: how much the rate of those that begin here rose.
+    /// Errors: how much the rate of those that begin here rose; misses of look-ups likewise, and
+    /// refusals by a quarter.
     pub e2: f64,
     /// Saturation: 1 if a rule fires that did not before.
     pub e3: f64,
     /// Change: 1 if there was one in the window or up to 5 min before.
     pub e4: f64,
+    /// Calls: the largest growth, as a logarithm, of how often an operation makes a call or of what
+    /// it loses to calls in series.
+    pub e5: f64,
 }
 
 impl Subject {
@@ -218,19 +285,19 @@ impl Subject {
 
 impl Evidence {
     /// The terms of the score, in the order of the fields.
-    fn terms(&self) -> [f64; 4] {
-        let latency = (self.e1 / std::f64::consts::LN_10).clamp(0.0, 1.0);
+    fn terms(&self) -> [f64; 5] {
+        let growth = |e: f64| (e / std::f64::consts::LN_10).clamp(0.0, 1.0);
         let errors = (self.e2 / 0.5).clamp(0.0, 1.0);
-        [latency, errors, 0.5 * self.e3, 0.25 * self.e4]
+        [growth(self.e1), errors, 0.5 * self.e3, 0.25 * self.e4, growth(self.e5)]
     }
 
     fn score(&self) -> f64 {
         self.terms().iter().sum()
     }
 
-    /// Whether latency or errors alone make it worth a look.
+    /// Whether latency, errors or calls alone make it worth a look.
     fn stands_out(&self) -> bool {
-        self.e1 > floors::LATENCY || self.e2 > floors::ERRORS
+        self.e1 > floors::LATENCY || self.e2 > floors::ERRORS || self.e5 > 0.0
     }
 }
 
@@ -259,155 +326,6 @@ pub fn rank_causes(input: &CauseInput) -> Vec<Cause> {
             .then_with(|| a.subject.cmp(&b.subject))
     });
     causes
-}
-
-/// A subject while its evidence is gathered.
-#[derive(Clone, Debug)]
-struct Candidate {
-    subject: Subject,
-    charged_to: String,
-    caller: Option<String>,
-    evidence: Evidence,
-    path_ns: i64,
-    edges: BTreeSet<String>,
-    /// The component with the largest growth that counts.
-    slowdown: Option<Slowdown>,
-    /// The largest growth of a component on the path, whether or not it could be chance.
-    growth: Option<f64>,
-    errors: Errors,
-    notes: BTreeSet<String>,
-    changes: BTreeSet<String>,
-}
-
-impl Candidate {
-    fn new(subject: Subject, charged_to: String) -> Candidate {
-        Candidate {
-            subject,
-            charged_to,
-            caller: None,
-            evidence: Evidence::default(),
-            path_ns: 0,
-            edges: BTreeSet::new(),
-            slowdown: None,
-            growth: None,
-            errors: Errors::default(),
-            notes: BTreeSet::new(),
-            changes: BTreeSet::new(),
-        }
-    }
-
-    /// Takes in what one of its components shows.
-    fn add(&mut self, component: &Component, total_path_ns: i64, is_known: bool) {
-        self.path_ns += component.fault.path_ns;
-        self.errors.add(component);
-        let Some(found) = slowdown(component, total_path_ns, is_known) else { return };
-        self.growth = Some(self.growth.map_or(found.growth, |growth| growth.max(found.growth)));
-        if found.counts && self.slowdown.as_ref().is_none_or(|best| found.is_larger(best)) {
-            self.evidence.e1 = found.growth;
-            self.slowdown = Some(found);
-        }
-    }
-
-    /// Takes in what an edge into it shows.
-    fn absorb(&mut self, edge: Candidate) {
-        self.path_ns += edge.path_ns;
-        self.edges.insert(edge.subject.name);
-        if edge.evidence.e1 > self.evidence.e1 {
-            self.evidence.e1 = edge.evidence.e1;
-            self.slowdown = edge.slowdown;
-        }
-        if edge.evidence.e2 > self.evidence.e2 {
-            self.evidence.e2 = edge.evidence.e2;
-            self.errors = edge.errors;
-        }
-        self.notes.extend(edge.notes);
-        self.changes.extend(edge.changes);
-        self.evidence.e3 = self.evidence.e3.max(edge.evidence.e3);
-        self.evidence.e4 = self.evidence.e4.max(edge.evidence.e4);
-    }
-
-    fn into_cause(self) -> Cause {
-        Cause {
-            why: why::sentence(&self),
-            score: self.evidence.score(),
-            subject: self.subject,
-            charged_to: self.charged_to,
-            evidence: self.evidence,
-            path_ns: self.path_ns,
-            edges: self.edges.into_iter().collect(),
-        }
-    }
-}
-
-/// All subjects of the input with their evidence, edges and nodes still apart.
-fn candidates(input: &CauseInput) -> BTreeMap<Subject, Candidate> {
-    let is_whole = |c: &&Component| !matches!(c.place, Place::Part { .. });
-    let total_path_ns = input.components.iter().filter(is_whole).map(|c| c.fault.path_ns).sum();
-    let in_base = input.components.iter().filter(|c| c.base.calls > 0);
-    let known: BTreeSet<&str> = in_base.filter_map(own_service).collect();
-    let mut candidates = BTreeMap::<Subject, Candidate>::new();
-    // By place, so that the order of the input decides no tie.
-    let mut components: Vec<&Component> = input.components.iter().collect();
-    components.sort_by(|a, b| a.place.cmp(&b.place));
-    for component in components {
-        let empty = of_place(&component.place);
-        let candidate = candidates.entry(empty.subject.clone()).or_insert(empty);
-        candidate.add(
-            component,
-            total_path_ns,
-            own_service(component).is_some_and(|s| known.contains(s)),
-        );
-        if let Place::Edge { caller, callee, .. } = &component.place
-            && candidate.subject.kind != SubjectKind::Edge
-        {
-            candidate.edges.insert(Subject::edge(caller, callee).name);
-        }
-    }
-    candidates.values_mut().for_each(|c| c.evidence.e2 = errors(&c.errors));
-    let entry = |subject: &Subject| Candidate::new(subject.clone(), subject.name.clone());
-    for firing in input.firings.iter().filter(|firing| !firing.in_base) {
-        let candidate =
-            candidates.entry(firing.subject.clone()).or_insert_with(|| entry(&firing.subject));
-        candidate.evidence.e3 = 1.0;
-        candidate.notes.insert(firing.evidence.clone());
-    }
-    let changed = input.fault.from_ns.saturating_sub(CHANGE_BEFORE_NS)..=input.fault.to_ns;
-    for change in input.changes.iter().filter(|change| changed.contains(&change.at_ns)) {
-        let candidate =
-            candidates.entry(change.subject.clone()).or_insert_with(|| entry(&change.subject));
-        candidate.evidence.e4 = 1.0;
-        candidate.changes.insert(change.text.clone());
-    }
-    candidates
-}
-
-/// The service whose own work a component is.
-fn own_service(component: &Component) -> Option<&str> {
-    match &component.place {
-        Place::Own { service, .. } => Some(service),
-        Place::Edge { .. } | Place::Part { .. } => None,
-    }
-}
-
-/// The candidate that a component belongs to.
-fn of_place(place: &Place) -> Candidate {
-    match place {
-        Place::Own { service, .. } => {
-            Candidate::new(Subject::new(SubjectKind::Service, service), service.clone())
-        }
-        Place::Part { subject, .. } => Candidate::new(subject.clone(), subject.name.clone()),
-        Place::Edge { caller, callee, callee_kind, .. } => {
-            let subject = match callee_kind {
-                NodeKind::Db => Subject::new(SubjectKind::Db, callee),
-                NodeKind::Topic => Subject::new(SubjectKind::Topic, callee),
-                NodeKind::Service => Subject::edge(caller, callee),
-                NodeKind::External | NodeKind::User | NodeKind::Unknown => {
-                    Subject::new(SubjectKind::External, callee)
-                }
-            };
-            Candidate { caller: Some(caller.clone()), ..Candidate::new(subject, callee.clone()) }
-        }
-    }
 }
 
 /// Takes out the edges into one service that grew alike, and returns that service with them: when

@@ -369,7 +369,7 @@ pub static ALL: [Scenario; 30] = [
         title: "The token that the gateway uses has expired",
         culprit: blame(Service, "user-service"),
         also: &[],
-        mechanism: "user-service issues no new token, so calls to order-service end with 401",
+        mechanism: "user-service issues tokens whose time is over, so calls to order-service end with 401",
         views: &[view("error_paths", "ends at 401")],
         roots: &[PLACE, LOOK_UP],
         control: false,

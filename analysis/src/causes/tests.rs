@@ -13,17 +13,19 @@ fn measured(mean_ms: f64, errors: u64, seed: u64) -> Measured {
     let sample_ns: Vec<i64> =
         (0..CALLS).map(|_| (mean_ms * (900_000.0 + random.below(200_000) as f64)) as i64).collect();
     let sum_ns = (mean_ms * 1e6) as i64 * CALLS as i64;
-    Measured { calls: CALLS, sum_ns, path_ns: sum_ns, errors, sample_ns }
+    Measured { calls: CALLS, sum_ns, path_ns: sum_ns, errors, sample_ns, ..Measured::default() }
 }
 
-/// `order.place`, `order→payment`, `order→db:orders`, `instance pay-2`; then `20 21`, and errors in
-/// the fault window as `30%`.
+/// `order.place`, `order→payment`, `order→db:orders`, `instance pay-2 of pay.charge`; then `20 21`, and
+/// errors in the fault window as `30%`.
 fn component(line: &str) -> Component {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (place, numbers) = match words[..] {
-        ["instance", name, ref rest @ ..] => {
+        ["instance", name, "of", own, ref rest @ ..] => {
             let subject = Subject::new(SubjectKind::Instance, name);
-            (Place::Part { subject, operation: "op".into() }, rest)
+            let (service, operation) = own.split_once('.').unwrap();
+            let (service, operation) = (service.into(), operation.into());
+            (Place::Part { service, subject, operation }, rest)
         }
         [name, ref rest @ ..] => {
             let place = match (name.split_once('→'), name.split_once('.')) {
@@ -92,7 +94,8 @@ fn the_example_of_the_page() {
     assert_eq!(first.score, 1.0);
     assert_eq!(first.why, "time between order and payment 4.0 ms → 84.0 ms per call (×20.5)");
     let order = component("order.place 20 21");
-    let own = slowdown(&order, order.fault.path_ns, true).unwrap();
+    let levels = evidence::Levels::of(&input(&["order.place 20 21"]), order.fault.path_ns);
+    let own = evidence::slowdown(&order, true, &levels).unwrap();
     assert!(own.counts && (own.growth - 0.05).abs() < 0.005, "{own:?}");
 }
 
@@ -212,10 +215,133 @@ fn what_sends_no_spans_is_a_node_with_its_edges() {
 #[test]
 fn equal_scores_go_by_path_time_and_then_by_name() {
     check(&input(&["b.x 1 99", "c.x 2 198", "a.x 1 99"]), &["c 1.00", "a 1.00", "b 1.00"]);
-    // A slow instance stands beside its service, which has more path time.
-    let mut with = input(&["pay.x 10 40", "instance pay-2 10 100"]);
-    with.components[1].fault.path_ns /= 3;
-    check(&with, &["pay-2 1.00", "pay 0.60"]);
+}
+
+/// A part with a share of the calls of its service.
+fn part(name: &str, own: &str, base: f64, fault: f64, share: u64) -> Component {
+    let mut part = component(&format!("instance {name} of {own} {base} {fault}"));
+    for of in [&mut part.fault, &mut part.base] {
+        (of.calls, of.sum_ns, of.path_ns) =
+            (of.calls / share, of.sum_ns / share as i64, of.path_ns / share as i64);
+    }
+    part
+}
+
+#[test]
+fn a_part_stands_for_its_service_where_the_rest_is_as_before() {
+    let with = |service: &str, parts: Vec<Component>| {
+        let mut with = shop_with(&[service]);
+        with.components.extend(parts);
+        with
+    };
+    // One of two takes 190 ms, the other 10 as before.
+    let one = vec![part("pay-1", "pay.x", 10.0, 190.0, 2), part("pay-2", "pay.x", 10.0, 10.0, 2)];
+    check(&with("pay.x 10 100", one.clone()), &["pay-1 1.00"]);
+    // Both take longer.
+    let both = vec![part("pay-1", "pay.x", 10.0, 110.0, 2), part("pay-2", "pay.x", 10.0, 90.0, 2)];
+    check(&with("pay.x 10 100", both), &["pay 1.00"]);
+    // There is no other.
+    check(&with("pay.x 10 100", vec![part("pay-1", "pay.x", 10.0, 100.0, 1)]), &["pay 1.00"]);
+    // A new one is held against what its service did before.
+    let mut new = one;
+    new[0].base = Measured::default();
+    check(&with("pay.x 10 100", new), &["pay-1 1.00"]);
+}
+
+#[test]
+fn errors_of_one_part_are_not_those_of_its_service() {
+    let mut with = shop_with(&["pay.x 10 10 40%"]);
+    let mut bad = part("pay-1", "pay.x", 10.0, 10.0, 2);
+    bad.fault.errors = CALLS * 4 / 10;
+    with.components.extend([bad, part("pay-2", "pay.x", 10.0, 10.0, 2)]);
+    check(&with, &["pay-1 1.00"]);
+}
+
+/// `order.place→db:o SELECT 1 12` or `order.place series 1 12`: calls for each of 100 runs, and as many
+/// times 2 ms lost.
+fn calling(line: &str) -> Calling {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (own, callee) = words[0].split_once('→').unwrap_or((words[0], ""));
+    let (service, operation) = own.split_once('.').unwrap();
+    let [base, fault] = [2, 3].map(|at| words[at].parse::<f64>().unwrap());
+    let counted = |each: f64| {
+        let calls = (each * 100.0) as u64;
+        let saving_ns = if callee.is_empty() { calls as i64 * 2_000_000 } else { 0 };
+        Counted { runs: 100, calls, saving_ns }
+    };
+    let callee_kind = if callee.starts_with("db:") { NodeKind::Db } else { NodeKind::Service };
+    let manner = match callee {
+        "" => Manner::InSeries { rule: "serial_fanout".into() },
+        _ => Manner::Repeats { callee: callee.into(), callee_kind, call: words[1].into() },
+    };
+    let (service, operation) = (service.into(), operation.into());
+    Calling { service, operation, manner, fault: counted(fault), base: counted(base) }
+}
+
+fn shop_calling(components: &[&str], callings: &[&str]) -> CauseInput {
+    let callings = callings.iter().map(|line| calling(line)).collect();
+    CauseInput { callings, ..shop_with(components) }
+}
+
+#[test]
+fn who_calls_more_often_is_to_blame_and_not_who_is_called() {
+    check(&shop_calling(&[], &["cart.add→db:o SELECT 1 12"]), &["cart 1.00"]);
+    check(&shop_calling(&[], &["cart.add→user GET 1 5"]), &["cart→user 0.67"]);
+    let why = &rank_causes(&shop_calling(&[], &["cart.add→db:o SELECT 1 12"]))[0].why;
+    assert_eq!(why, "SELECT in db:o 1.0 → 12.0 times for each add (×11.0)");
+    // Not yet twice as often, and so seldom that it says nothing.
+    check(&shop_calling(&[], &["cart.add→db:o SELECT 1 1.9"]), &[]);
+    check(&shop_calling(&[], &["cart.add→db:o SELECT 0 0.05"]), &[]);
+}
+
+#[test]
+fn calls_in_series_count_by_what_they_cost() {
+    check(&shop_calling(&[], &["cart.add series 0 3"]), &["cart 1.00"]);
+    check(&shop_calling(&[], &["cart.add series 3 6"]), &["cart 0.30"]);
+    let why = &rank_causes(&shop_calling(&[], &["cart.add series 3 6"]))[0].why;
+    assert_eq!(
+        why,
+        "3.0 → 6.0 calls one after another in each add, which costs 6.0 ms → 12.0 ms (×2.0)"
+    );
+    // A few calls more.
+    check(&shop_calling(&[], &["cart.add series 3 4"]), &[]);
+    // As many calls as before that take longer are not the caller's doing.
+    let mut slower = shop_calling(&[], &["cart.add series 3 3"]);
+    slower.callings[0].fault.saving_ns *= 10;
+    check(&slower, &[]);
+}
+
+#[test]
+fn a_cache_that_misses_is_charged_with_what_follows() {
+    let mut with = shop_calling(&["order→cache 1 1"], &["order.place→db:o SELECT 0.1 1"]);
+    with.components.last_mut().unwrap().fault.misses = CALLS * 9 / 10;
+    check(&with, &["order→cache 1.74"]);
+    assert_eq!(
+        rank_causes(&with)[0].why,
+        "missed 0.0 % → 90.0 % of look-ups; SELECT in db:o 0.1 → 1.0 times for each place (×5.5)"
+    );
+    // What is asked for changes a bit all the time.
+    let mut little = shop_with(&["order→cache 1 1"]);
+    little.components.last_mut().unwrap().fault.misses = CALLS * 8 / 100;
+    check(&little, &[]);
+}
+
+#[test]
+fn a_refusal_stands_behind_what_else_changed() {
+    let mut with = shop_calling(&["gateway→stock 5 5"], &["gateway.get→user POST 0 1"]);
+    with.components.last_mut().unwrap().fault.refusals = CALLS;
+    check(&with, &["gateway→user 1.00", "gateway→stock 0.50"]);
+    assert_eq!(rank_causes(&with)[1].why, "refused 0.0 % → 100.0 % of calls");
+}
+
+#[test]
+fn a_few_very_long_calls_are_no_chance() {
+    // One of eight stands still for 800 ms.
+    let mut with = shop_with(&["stock.get 10 10"]);
+    let fault = &mut with.components.last_mut().unwrap().fault;
+    fault.sample_ns.iter_mut().step_by(8).for_each(|ns| *ns = 800_000_000);
+    fault.sum_ns += 100_000_000 * CALLS as i64;
+    check(&with, &["stock 1.00"]);
 }
 
 #[test]
@@ -257,7 +383,7 @@ fn the_order_of_the_input_means_nothing() {
         "c→b 10 21 9%",
         "b→db:o 10 90",
         "d→db:o 10 90",
-        "instance b-1 3 25",
+        "instance b-1 of b.x 3 25",
         "d.x 10 22",
     ];
     let mut with = input(&lines);

@@ -582,14 +582,16 @@ rows! {
         charged_to: Option<String>,
         /// Larger is likelier.
         score: Option<f64>,
-        /// First kind of evidence.
+        /// Latency: ln of how many times as long a call takes.
         e1: Option<f64>,
-        /// Second kind of evidence.
+        /// Errors: how much their rate rose.
         e2: Option<f64>,
-        /// Third kind of evidence.
+        /// Saturation: 1 where it is new.
         e3: Option<f64>,
-        /// Fourth kind of evidence.
+        /// Change: 1 where a version or instance is new.
         e4: Option<f64>,
+        /// Calls: ln of how many times as many, or as costly in series.
+        e5: Option<f64>,
         /// What it adds to the path of the mean request.
         path_ms: Option<f64>,
         /// In words.

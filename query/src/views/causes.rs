@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use analysis::NodeKind;
 use analysis::causes::{
-    Cause, CauseInput, Change, Component, Firing, Measured, Place, Subject, SubjectKind, Window,
-    rank_causes,
+    Calling, Cause, CauseInput, Change, Component, Counted, Firing, Manner, Measured, Place,
+    Subject, SubjectKind, rank_causes,
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use datafusion::common::Result;
@@ -32,6 +32,7 @@ pub(super) const CAUSES: View = View {
             ("e2", Float64),
             ("e3", Float64),
             ("e4", Float64),
+            ("e5", Float64),
             ("path_ms", Float64),
             ("why", Text),
             ("exemplar_trace", Id16),
@@ -52,10 +53,14 @@ pub(super) const CAUSES: View = View {
 /// Time of a span that its category says it spent: own work, the gap to its server, or the wait.
 const SPENT: &str = "CASE category WHEN 'self' THEN self_ns WHEN 'gap' THEN coalesce(gap_ns, 0) ELSE duration_ns END";
 
-/// What a database is asked: one slow statement would drown among the others.
-const STATEMENT: &str = "CASE peer_kind WHEN 'db' THEN coalesce(db_summary, name) ELSE '' END";
+/// What is asked: one slow statement would drown among the others of its database.
+const CALL: &str = "CASE peer_kind WHEN 'db' THEN coalesce(db_summary, name) ELSE name END";
 
-/// One row a window and component, for components of four kinds.
+/// An error that says that what the caller showed was not accepted.
+const REFUSED: &str = "coalesce(http_status_code IN (401, 403), FALSE) \
+    OR coalesce(upper(rpc_status) IN ('UNAUTHENTICATED', 'PERMISSION_DENIED', '16', '7'), FALSE)";
+
+/// One row a window and component, for components of four kinds; and one for each way of calling.
 fn sql(fault: &Range, base: &Range) -> String {
     let (in_fault, in_base) = (fault.of_roots(), base.of_roots());
     let whole = Range {
@@ -68,28 +73,43 @@ fn sql(fault: &Range, base: &Range) -> String {
             _ => None,
         },
     };
+    let within = format!("{} AND (({in_fault}) OR ({in_base}))", whole.of_roots());
     format!(
         "SELECT fault, own, service, operation, instance, version, callee, callee_kind, \
-         count(*), sum(spent), sum(critical_ns), \
-         count(*) FILTER (WHERE error_role IN ('origin', 'peer_origin', 'timeout_origin')), \
+         count(*), sum(spent), sum(critical_ns), count(*) FILTER (WHERE began AND NOT refused), \
          sample(trace_id, spent), count(*) FILTER (WHERE is_root), \
          exemplars(trace_id, spent, is_error)[1], min(epoch_ns(start_time)), \
          grouping(operation), grouping(instance), grouping(version), \
-         min(epoch_ns(root_start)), max(epoch_ns(root_start)), statement \
+         min(epoch_ns(root_start)), max(epoch_ns(root_start)), statement, \
+         count(*) FILTER (WHERE began AND refused), count(*) FILTER (WHERE missed), parent, asked, \
+         grouping(asked), min(pid), max(pid) \
          FROM (SELECT {in_fault} AS fault, category = 'self' AS own, service_name AS service, \
          name AS operation, coalesce(resource['service.instance.id'], '') AS instance, \
-         coalesce(resource['service.version'], '') AS version, coalesce(peer, '') AS callee, \
-         coalesce(peer_kind, '') AS callee_kind, {STATEMENT} AS statement, {SPENT} AS spent, \
-         critical_ns, error_role, \
-         trace_id, is_root, is_error, start_time, root_start FROM spans \
-         WHERE {} AND (({in_fault}) OR ({in_base})) AND NOT is_duplicate) \
+         coalesce(resource['service.version'], '') AS version, \
+         resource['process.pid']::bigint AS pid, coalesce(peer, '') AS callee, \
+         coalesce(peer_kind, '') AS callee_kind, coalesce(parent_name, '') AS parent, \
+         {CALL} AS asked, CASE peer_kind WHEN 'db' THEN {CALL} ELSE '' END AS statement, \
+         {SPENT} AS spent, {REFUSED} AS refused, attributes['cache.hit']::boolean = FALSE AS missed, \
+         error_role IN ('origin', 'peer_origin', 'timeout_origin') AS began, \
+         critical_ns, trace_id, is_root, is_error, start_time, root_start FROM spans \
+         WHERE {within} AND NOT is_duplicate) \
          GROUP BY GROUPING SETS ((fault, own, service, operation), \
          (fault, own, service, operation, instance), (fault, own, service, operation, version), \
-         (fault, own, service, callee, callee_kind, statement)) \
-         UNION ALL {} UNION ALL {}",
-        whole.of_roots(),
+         (fault, own, service, callee, callee_kind, statement), \
+         (fault, own, service, callee, callee_kind, parent, asked)) \
+         UNION ALL {} UNION ALL {} UNION ALL {}",
+        series_of(&in_fault, &within),
         pools_of("TRUE", fault),
         pools_of("FALSE", base)
+    )
+}
+
+/// Calls in series as rows of the same columns: patterns, calls, Σ saving.
+fn series_of(in_fault: &str, within: &str) -> String {
+    format!(
+        "SELECT {in_fault}, FALSE, service_name, name, '', '', '', '', count(*), sum(calls), \
+         sum(saving_ns), 0, NULL, 0, NULL, NULL, {SERIES}, 0, 0, NULL, NULL, '', 0, 0, '', rule, 0, NULL, NULL \
+         FROM call_patterns WHERE {within} GROUP BY {in_fault}, service_name, name, rule"
     )
 }
 
@@ -97,13 +117,14 @@ fn sql(fault: &Range, base: &Range) -> String {
 fn pools_of(is_fault: &str, range: &Range) -> String {
     format!(
         "SELECT {is_fault}, FALSE, subject, peer, '', '', '', '', n1, n2, n3, n4, NULL, n5, NULL, \
-         NULL, {POOL}, 0, 0, NULL, NULL, '' FROM ({})",
+         NULL, {POOL}, 0, 0, NULL, NULL, '', 0, 0, '', '', 0, NULL, NULL FROM ({})",
         pools(range)
     )
 }
 
 /// Where other rows say how they were grouped.
 const POOL: i64 = 2;
+const SERIES: i64 = 3;
 
 /// Components by place, and what the windows hold.
 struct Ranking {
@@ -113,12 +134,52 @@ struct Ranking {
     seen: [Option<(i64, i64)>; 2],
     input: CauseInput,
     places: BTreeMap<Place, (Measured, Measured)>,
+    /// By service, operation and manner: what it called. How often it ran follows from its place.
+    callings: BTreeMap<(String, String, Manner), (Counted, Counted)>,
     /// By name of the subject: a trace of the fault window that shows it, and its time.
     exemplars: BTreeMap<String, (i64, u128)>,
     /// By service and pool: what was saturated in the fault window, and whether in the base window.
     pools: BTreeMap<(String, String), (Option<String>, bool)>,
-    /// Versions and instances of a service: first seen in the fault window, and whether in the base.
-    parts: BTreeMap<(String, Subject), (Option<i64>, bool)>,
+    /// Versions and instances of a service.
+    parts: BTreeMap<(String, Subject), Seen>,
+}
+
+/// When a version or an instance was seen, and in which processes.
+#[derive(Default)]
+struct Seen {
+    /// Its first span in the fault window.
+    first_ns: Option<i64>,
+    in_base: bool,
+    /// The least and the largest process id in the fault window and in the base window.
+    pids: [Option<(i64, i64)>; 2],
+}
+
+impl Seen {
+    fn see(&mut self, is_fault: bool, rows: &Rows, row: usize) {
+        let widest = |a: Option<(i64, i64)>, b: (i64, i64)| {
+            Some(a.map_or(b, |(least, largest)| (least.min(b.0), largest.max(b.1))))
+        };
+        if let Some(pids) = rows.int(27, row).zip(rows.int(28, row)) {
+            let of = &mut self.pids[usize::from(!is_fault)];
+            *of = widest(*of, pids);
+        }
+        match is_fault {
+            true => {
+                let first_ns = [self.first_ns, rows.int(15, row)];
+                self.first_ns = first_ns.into_iter().flatten().min();
+            }
+            false => self.in_base = true,
+        }
+    }
+
+    /// It was one process, and is another now, or was for a time. Where several processes share an
+    /// instance's id nothing is known.
+    fn is_restarted(&self) -> bool {
+        match self.pids {
+            [Some(now), Some((least, largest))] => least == largest && now != (least, largest),
+            _ => false,
+        }
+    }
 }
 
 impl Ranking {
@@ -126,14 +187,9 @@ impl Ranking {
         Ranking {
             ranges: [fault, base],
             seen: [None; 2],
-            input: CauseInput {
-                fault: Window::default(),
-                base: Window::default(),
-                components: Vec::new(),
-                firings: Vec::new(),
-                changes: Vec::new(),
-            },
+            input: CauseInput::default(),
             places: BTreeMap::new(),
+            callings: BTreeMap::new(),
             exemplars: BTreeMap::new(),
             pools: BTreeMap::new(),
             parts: BTreeMap::new(),
@@ -141,45 +197,24 @@ impl Ranking {
     }
 
     fn row(&mut self, rows: &Rows, row: usize) {
-        let (is_fault, is_own) = (rows.bool(0, row), rows.bool(1, row));
-        if rows.int(16, row) == Some(POOL) {
-            return self.pool(is_fault, rows, row);
-        }
-        self.see(is_fault, rows.int(19, row), rows.int(20, row));
-        let text = |column: usize| rows.text(column, row).to_owned();
-        let (service, operation) = (text(2), text(3));
-        let is_set = |column: usize| rows.int(column, row) == Some(0);
-        let part = |kind, column| Subject::new(kind, text(column));
-        let place = match (is_set(16), is_set(17), is_set(18)) {
-            (false, ..) if is_own => return,
-            (false, ..) => Place::Edge {
-                caller: service.clone(),
-                callee: text(6),
-                callee_kind: node_kind(rows.text(7, row)),
-                operation: text(21),
-            },
-            _ if !is_own => return,
-            (true, true, _) => Place::Part { subject: part(SubjectKind::Instance, 4), operation },
-            (true, _, true) => {
-                let subject = Subject::new(SubjectKind::Version, format!("{service} {}", text(5)));
-                Place::Part { subject, operation }
-            }
+        let is_fault = rows.bool(0, row);
+        match rows.int(16, row) {
+            Some(POOL) => self.pool(is_fault, rows, row),
+            Some(SERIES) => self.series(is_fault, rows, row),
             _ => {
-                let window = if is_fault { &mut self.input.fault } else { &mut self.input.base };
-                window.requests += count(rows, 13, row);
-                Place::Own { service: service.clone(), operation }
-            }
-        };
-        if let Place::Part { subject, .. } = &place {
-            if text(4).is_empty() && text(5).is_empty() {
-                return;
-            }
-            let seen = self.parts.entry((service, subject.clone())).or_default();
-            match is_fault {
-                true => seen.0 = [seen.0, rows.int(15, row)].into_iter().flatten().min(),
-                false => seen.1 = true,
+                self.see(is_fault, rows.int(19, row), rows.int(20, row));
+                self.spans(is_fault, rows, row);
             }
         }
+    }
+
+    /// A row of the spans that have something in common.
+    fn spans(&mut self, is_fault: bool, rows: &Rows, row: usize) {
+        let is_set = |column: usize| rows.int(column, row) == Some(0);
+        if is_set(26) {
+            return self.repeats(is_fault, rows, row);
+        }
+        let Some(place) = self.place(is_fault, rows, row) else { return };
         if is_fault {
             self.example(&place, rows.int(9, row).unwrap_or(0), rows.trace_id(14, row));
         }
@@ -188,10 +223,86 @@ impl Ranking {
             sum_ns: rows.int(9, row).unwrap_or(0),
             path_ns: rows.int(10, row).unwrap_or(0),
             errors: count(rows, 11, row),
+            refusals: count(rows, 22, row),
+            misses: count(rows, 23, row),
             sample_ns: rows.list(12, row),
         };
         let windows = self.places.entry(place).or_default();
         *(if is_fault { &mut windows.0 } else { &mut windows.1 }) = measured;
+    }
+
+    /// What the spans are, by how they were grouped; none where it is no component.
+    fn place(&mut self, is_fault: bool, rows: &Rows, row: usize) -> Option<Place> {
+        let is_own = rows.bool(1, row);
+        let text = |column: usize| rows.text(column, row).to_owned();
+        let is_set = |column: usize| rows.int(column, row) == Some(0);
+        let (service, operation) = (text(2), text(3));
+        if !is_set(16) {
+            let (callee, callee_kind) = (text(6), node_kind(rows.text(7, row)));
+            let operation = text(21);
+            let edge = Place::Edge { caller: service, callee, callee_kind, operation };
+            return (!is_own).then_some(edge);
+        }
+        if !is_own {
+            return None;
+        }
+        let subject = match (is_set(17), is_set(18)) {
+            (true, _) => Subject::new(SubjectKind::Instance, text(4)),
+            (_, true) => Subject::new(SubjectKind::Version, format!("{service} {}", text(5))),
+            _ => {
+                let window = if is_fault { &mut self.input.fault } else { &mut self.input.base };
+                window.requests += count(rows, 13, row);
+                return Some(Place::Own { service, operation });
+            }
+        };
+        if text(4).is_empty() && text(5).is_empty() {
+            return None;
+        }
+        let key = (service.clone(), subject.clone());
+        self.parts.entry(key).or_default().see(is_fault, rows, row);
+        Some(Place::Part { service, subject, operation })
+    }
+
+    /// A call that an operation makes.
+    fn repeats(&mut self, is_fault: bool, rows: &Rows, row: usize) {
+        let text = |column: usize| rows.text(column, row).to_owned();
+        let (callee, callee_kind, call) = (text(6), node_kind(rows.text(7, row)), text(25));
+        if rows.bool(1, row) || callee.is_empty() {
+            return;
+        }
+        let manner = Manner::Repeats { callee, callee_kind, call };
+        let counted = Counted { calls: count(rows, 8, row), ..Counted::default() };
+        self.counted(is_fault, (text(2), text(24), manner), counted);
+    }
+
+    /// Calls one after another.
+    fn series(&mut self, is_fault: bool, rows: &Rows, row: usize) {
+        let text = |column: usize| rows.text(column, row).to_owned();
+        let counted = Counted {
+            calls: count(rows, 9, row),
+            saving_ns: rows.int(10, row).unwrap_or(0),
+            ..Counted::default()
+        };
+        self.counted(is_fault, (text(2), text(3), Manner::InSeries { rule: text(25) }), counted);
+    }
+
+    fn counted(&mut self, is_fault: bool, key: (String, String, Manner), counted: Counted) {
+        let windows = self.callings.entry(key).or_default();
+        *(if is_fault { &mut windows.0 } else { &mut windows.1 }) = counted;
+    }
+
+    /// The ways of calling, each with how often its operation ran.
+    fn callings(&mut self) -> Vec<Calling> {
+        let callings = std::mem::take(&mut self.callings).into_iter();
+        let calling = |((service, operation, manner), (fault, base))| {
+            let place = Place::Own { service, operation };
+            let (in_fault, in_base) = self.places.get(&place)?;
+            let fault = Counted { runs: in_fault.calls, ..fault };
+            let base = Counted { runs: in_base.calls, ..base };
+            let Place::Own { service, operation } = place else { return None };
+            Some(Calling { service, operation, manner, fault, base })
+        };
+        callings.filter_map(calling).collect()
     }
 
     fn pool(&mut self, is_fault: bool, rows: &Rows, row: usize) {
@@ -250,46 +361,23 @@ impl Ranking {
         }
     }
 
-    /// Where several instances or versions of a service show the same, it is the service: they are
-    /// left out, and chance does not put one of them before it.
-    fn leave_out_shared_parts(&self, found: &mut Vec<Cause>) {
-        let service = |subject: &Subject| {
-            let part = self.parts.keys().find(|(_, part)| part == subject);
-            part.map(|(service, _)| (service.clone(), subject.kind))
-        };
-        let strength = |cause: &Cause| {
-            (cause.evidence.e1 / std::f64::consts::LN_10).max(cause.evidence.e2 / 0.5)
-        };
-        let mut strengths: BTreeMap<(String, SubjectKind), Vec<f64>> = BTreeMap::new();
-        for cause in found.iter() {
-            if let Some(part) = service(&cause.subject) {
-                strengths.entry(part).or_default().push(strength(cause));
-            }
-        }
-        let is_shared = |strengths: &Vec<f64>| {
-            let mut sorted = strengths.clone();
-            sorted.sort_by(|a, b| b.total_cmp(a));
-            matches!(sorted[..], [first, second, ..] if second >= first / 2.0)
-        };
-        found.retain(|cause| {
-            let part = service(&cause.subject).and_then(|part| strengths.get(&part));
-            !part.is_some_and(is_shared)
-        });
-    }
-
-    /// Versions and instances that the base window does not know, of services that it knows.
+    /// Versions and instances that the base window does not know, of services that it knows, and
+    /// instances that were started again.
     fn changes(&self) -> Vec<Change> {
-        let known: BTreeSet<&str> =
-            self.parts.iter().filter(|(_, seen)| seen.1).map(|((s, _), _)| s.as_str()).collect();
+        let in_base = self.parts.iter().filter(|(_, seen)| seen.in_base);
+        let known: BTreeSet<&str> = in_base.map(|((service, _), _)| service.as_str()).collect();
         let mut changes = Vec::new();
-        for ((service, subject), (first, in_base)) in &self.parts {
-            let Some(at_ns) = first.filter(|_| !in_base && known.contains(service.as_str())) else {
-                continue;
-            };
+        for ((service, subject), seen) in &self.parts {
+            let is_new = !seen.in_base && known.contains(service.as_str());
             let text = match subject.kind {
-                SubjectKind::Version => format!("new version {}", subject.name),
-                _ => format!("new instance {}", subject.name),
+                SubjectKind::Version if is_new => format!("new version {}", subject.name),
+                SubjectKind::Instance if is_new => format!("new instance {}", subject.name),
+                SubjectKind::Instance if seen.is_restarted() => {
+                    format!("{} was started again", subject.name)
+                }
+                _ => continue,
             };
+            let Some(at_ns) = seen.first_ns else { continue };
             for subject in [subject.clone(), Subject::new(SubjectKind::Service, service.clone())] {
                 changes.push(Change { subject, at_ns, text: text.clone() });
             }
@@ -309,18 +397,18 @@ impl Fold for Ranking {
         self.set_windows();
         self.input.changes = self.changes();
         self.input.firings = self.firings();
+        self.input.callings = self.callings();
         let places = std::mem::take(&mut self.places);
         self.input.components = places
             .into_iter()
             .map(|(place, (fault, base))| Component { place, fault, base })
             .collect();
-        let mut found = rank_causes(&self.input);
-        self.leave_out_shared_parts(&mut found);
-        shown(&found, &self.exemplars)
+        shown(&rank_causes(&self.input), &self.exemplars)
     }
 
     fn bytes(&self) -> usize {
         self.places.len() * 2 * (size_of::<Measured>() + 4_000)
+            + self.callings.len() * (size_of::<(Manner, Counted, Counted)>() + 200)
     }
 }
 
@@ -336,6 +424,7 @@ fn shown(found: &[Cause], exemplars: &BTreeMap<String, (i64, u128)>) -> Result<V
         number(|cause| cause.evidence.e2),
         number(|cause| cause.evidence.e3),
         number(|cause| cause.evidence.e4),
+        number(|cause| cause.evidence.e5),
         number(|cause| cause.path_ns as f64 / 1e6),
         texts(found.iter().map(|cause| cause.why.as_str())),
         trace_ids(found.iter().map(|c| exemplars.get(&c.subject.name).map_or(0, |e| e.1)))?,

@@ -11,8 +11,8 @@ use super::{Built, Fold, View};
 /// Values shown of one attribute.
 const VALUES_MAX: usize = 5;
 /// Columns of spans that are compared beside the attributes.
-const COLUMNS: [&str; 6] =
-    [c::SERVICE_NAME, c::NAME, c::KIND, c::STATUS_CODE, "root_name", "parent_name"];
+const COLUMNS: [&str; 7] =
+    [c::SERVICE_NAME, c::NAME, c::KIND, c::STATUS_CODE, "root_name", "parent_name", "peer"];
 
 pub(super) const COMPARE: View = View {
     name: "compare_spans",

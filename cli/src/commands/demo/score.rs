@@ -1,11 +1,10 @@
 //! `otlake demo score`: plays faults with known culprits, asks the views who did it, and counts.
 //!
 //! A case is one scenario with one seed: six minutes of the generator's shop, stored and asked about
-//! as any data is. AC@k is the share of valid cases whose culprit is among the first k answers, MRR
-//! the mean of 1 ÷ rank. Beside them stands what guessing would give: k ÷ number of candidates.
+//! as any data is. [`summary`] counts the cases.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -23,14 +22,25 @@ use crate::commands::stdout;
 use crate::failure::{Exit, Failure};
 use crate::source::{Directory, Source};
 use crate::wiring;
+use summary::Group;
 
+mod questions;
+mod summary;
 #[cfg(test)]
 mod tests;
+
+/// How long after the beginning of a fault it is asked whether the culprit is first.
+const DELAYS_S: [i64; 4] = [10, 20, 40, 80];
+const SECOND_NS: i64 = 1_000_000_000;
+/// The scenario in which two faults act at once.
+const TOGETHER: u8 = 30;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   otlake demo score                              every scenario with seeds 4 to 6
-  otlake demo score --scenario 4,9,20 --seed 1,2,3")]
+  otlake demo score --scenario 4,9,20 --seed 1,2,3
+  otlake demo score --scenario 4 --seed 1 --top 3  with the first answers of rank_causes
+  otlake demo score --scenario 27,28,29 --seed 1,2,3,4,5,6,7,8,9,10   false alarms")]
 pub(crate) struct ScoreArgs {
     /// Only these scenarios, by number or name [default: all]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -41,6 +51,9 @@ pub(crate) struct ScoreArgs {
     /// Requests a second
     #[arg(long, value_name = "N", default_value_t = 20)]
     rate: u64,
+    /// Show so many answers of `rank_causes` for each case
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    top: usize,
 }
 
 pub(crate) async fn run(args: &ScoreArgs) -> Result<Exit, Failure> {
@@ -50,16 +63,14 @@ pub(crate) async fn run(args: &ScoreArgs) -> Result<Exit, Failure> {
     for scenario in chosen(&args.scenario)? {
         for seed in &args.seed {
             let case = play(scenario, *seed, args.rate).await?;
-            writeln!(out, "{}", case.line())?;
+            case.write(args.top, &mut out)?;
             out.flush()?;
             cases.push(case);
         }
     }
-    writeln!(out)?;
+    writeln!(out, "\n{}", summary::HEAD)?;
     for group in Group::ALL {
-        if let Some(line) = group.line(&cases) {
-            writeln!(out, "{line}")?;
-        }
+        group.write(&cases, &args.seed, &mut out)?;
     }
     out.flush()?;
     Ok(Exit::Good)
@@ -83,10 +94,10 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>, Failure> {
 struct Case {
     scenario: &'static Scenario,
     record: Record,
-    /// Rank of the culprit in `rank_causes`, from 1; none if it is not there.
-    causes: Option<usize>,
-    /// Rows of `rank_causes` that blame somebody.
-    blamed: usize,
+    /// What `rank_causes` says of the whole time of the fault.
+    ranked: Vec<Named>,
+    /// Seconds after the beginning of the fault after which it has the culprit first.
+    delay_s: Option<i64>,
     /// Rank in the view that the scenario names first, where that is another.
     view: Option<(&'static str, Option<usize>)>,
     /// Services, edges, databases and topics that could have been blamed.
@@ -94,101 +105,52 @@ struct Case {
 }
 
 const HEAD: &str =
-    "scenario                  seed  valid  rank_causes  view                          culprit";
+    "scenario                  seed  valid  rank_causes  after   view                      culprit";
 
 impl Case {
-    fn line(&self) -> String {
-        let rank = |rank: Option<usize>| rank.map_or("-".to_owned(), |rank| rank.to_string());
-        let view = match self.view {
-            Some((view, found)) => format!("{view} {}", rank(found)),
-            None => String::new(),
-        };
-        let causes = match (self.scenario.control, self.record.culprit.kind) {
-            (true, CulpritKind::Nobody) => format!("{} blamed", self.blamed),
-            _ => rank(self.causes),
-        };
-        format!(
-            "S{:<2} {:<21} {:>4}  {:<5}  {:<11}  {:<28}  {}",
-            self.scenario.id,
-            self.scenario.name,
-            self.record.seed,
-            if self.record.valid { "yes" } else { "no" },
-            causes,
-            view,
-            self.record.culprit.name,
-        )
+    /// Rank of the culprit in `rank_causes`, from 1; none if it is not there.
+    fn causes(&self) -> Option<usize> {
+        rank(&self.ranked, &self.record)
     }
 
     /// The better of the two ranks: the culprit is found where either view shows it.
     fn best(&self) -> Option<usize> {
         let view = self.view.and_then(|(_, rank)| rank);
-        [self.causes, view].into_iter().flatten().min()
+        [self.causes(), view].into_iter().flatten().min()
+    }
+
+    /// Rows of `rank_causes` that blame somebody.
+    fn blamed(&self) -> usize {
+        self.ranked.iter().filter(|row| row.kind != "load").count()
     }
 
     fn is_false_alarm(&self) -> bool {
-        self.scenario.control && self.blamed > 0
-    }
-}
-
-/// Scenarios that are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Group {
-    Latency,
-    Errors,
-    Others,
-    Controls,
-}
-
-impl Group {
-    const ALL: [Group; 4] = [Group::Latency, Group::Errors, Group::Others, Group::Controls];
-
-    fn of(scenario: &Scenario) -> Group {
-        match scenario.id {
-            _ if scenario.control => Group::Controls,
-            1..=4 | 6 | 7 | 10 | 11 | 20 | 24 => Group::Latency,
-            5 | 9 | 12 | 13 | 21 | 22 | 23 => Group::Errors,
-            _ => Group::Others,
-        }
+        self.scenario.control && self.blamed() > 0
     }
 
-    fn line(self, cases: &[Case]) -> Option<String> {
-        let of = cases.iter().filter(|case| Group::of(case.scenario) == self);
-        let valid: Vec<&Case> = of.filter(|case| case.record.valid).collect();
-        let count = valid.len().max(1) as f64;
-        if valid.is_empty() {
-            return None;
+    fn write(&self, top: usize, out: &mut impl Write) -> io::Result<()> {
+        let rank = |rank: Option<usize>| rank.map_or("-".to_owned(), |rank| rank.to_string());
+        let view = self.view.map(|(view, found)| format!("{view} {}", rank(found)));
+        let causes = match self.scenario.control {
+            true => format!("{} blamed", self.blamed()),
+            false => rank(self.causes()),
+        };
+        writeln!(
+            out,
+            "S{:<2} {:<21} {:>4}  {:<5}  {:<11}  {:<6}  {:<24}  {}",
+            self.scenario.id,
+            self.scenario.name,
+            self.record.seed,
+            if self.record.valid { "yes" } else { "no" },
+            causes,
+            self.delay_s.map_or(String::new(), |seconds| format!("{seconds} s")),
+            view.unwrap_or_default(),
+            self.record.culprit.name,
+        )?;
+        for (place, row) in self.ranked.iter().take(top).enumerate() {
+            writeln!(out, "    {} {} ({}): {}", place + 1, row.subject, row.kind, row.why)?;
         }
-        if self == Group::Controls {
-            let alarms = valid.iter().filter(|case| case.is_false_alarm()).count();
-            return Some(format!("controls  {} cases, {alarms} false alarms", valid.len()));
-        }
-        let within = |k: usize, rank: fn(&Case) -> Option<usize>| {
-            valid.iter().filter(|case| rank(case).is_some_and(|rank| rank <= k)).count() as f64
-                / count
-        };
-        let causes: fn(&Case) -> Option<usize> = |case| case.causes;
-        let reciprocal = valid.iter().map(|case| case.causes.map_or(0.0, |rank| 1.0 / rank as f64));
-        let chance = |k: f64| {
-            valid.iter().map(|case| k / case.candidates.max(1) as f64).sum::<f64>() / count
-        };
-        let name = match self {
-            Group::Latency => "latency",
-            Group::Errors => "errors",
-            Group::Others => "others",
-            Group::Controls => "controls",
-        };
-        Some(format!(
-            "{name:<9} {} cases: rank_causes AC@1 {:.2}, AC@3 {:.2}, MRR {:.2}; with the scenario's \
-             own view AC@1 {:.2}, AC@3 {:.2}; chance {:.2}, {:.2}",
-            valid.len(),
-            within(1, causes),
-            within(3, causes),
-            reciprocal.sum::<f64>() / count,
-            within(1, Case::best),
-            within(3, Case::best),
-            chance(1.0),
-            chance(3.0),
-        ))
+        Ok(())
     }
 }
 
@@ -244,13 +206,16 @@ struct Windows {
 impl Windows {
     /// The fault as the truth has it, and what was before, without the first minute.
     fn of(record: &Record, start_ns: i64) -> Windows {
-        let time = |ns: i64| format!("'{}'", api::time::format(ns));
         let warm_ns = start_ns + (record.start_ns - start_ns) / 3;
         Windows {
             fault: format!("{}, {}", time(record.start_ns), time(record.end_ns)),
             base: format!("{}, {}", time(warm_ns), time(record.start_ns)),
         }
     }
+}
+
+fn time(ns: i64) -> String {
+    format!("'{}'", api::time::format(ns))
 }
 
 async fn ask(
@@ -260,14 +225,22 @@ async fn ask(
     windows: &Windows,
 ) -> Result<Case, Failure> {
     let Windows { fault, base } = windows;
-    let ranked = names(
-        source,
-        format!("SELECT subject, kind FROM rank_causes({fault}, {base}) ORDER BY rank"),
-    )
-    .await?;
-    let blamed = ranked.iter().filter(|row| row.kind != "load").count();
+    let ranked = causes(source, fault, base).await?;
+    let mut delay_s = None;
+    for seconds in DELAYS_S.into_iter().filter(|_| !scenario.control) {
+        let until =
+            format!("{}, {}", time(record.start_ns), time(record.start_ns + seconds * SECOND_NS));
+        let is_first = rank(&causes(source, &until, base).await?, &record) == Some(1);
+        if is_first {
+            delay_s = Some(seconds);
+            break;
+        }
+    }
     let view = scenario.views.first().filter(|view| view.name != "rank_causes");
-    let question = view.and_then(|view| question(view.name, view.detail, windows));
+    let question = match view {
+        Some(view) => questions::question(source, view, &record, windows).await?,
+        None => None,
+    };
     let view = match (view, question) {
         (Some(view), Some(question)) => {
             Some((view.name, rank(&names(source, question).await?, &record)))
@@ -279,48 +252,21 @@ async fn ask(
             .await?;
     let nodes: BTreeSet<&str> = edges.iter().map(|edge| edge.subject.as_str()).collect();
     let candidates = edges.len() + nodes.len();
-    Ok(Case { causes: rank(&ranked, &record), scenario, record, blamed, view, candidates })
+    Ok(Case { scenario, record, ranked, delay_s, view, candidates })
 }
 
-/// The answers of a view in its own order, as `subject` and `kind`.
-fn question(view: &str, detail: &str, windows: &Windows) -> Option<String> {
-    let Windows { fault, base } = windows;
-    Some(match view {
-        "latency_breakdown" => format!(
-            "SELECT f.key AS subject, '' AS kind FROM latency_breakdown({fault}, '*') f \
-             LEFT JOIN latency_breakdown({base}, '*') b ON f.key = b.key \
-             ORDER BY f.contrib_ms - coalesce(b.contrib_ms, 0) DESC"
-        ),
-        "tail_attribution" => format!(
-            "SELECT key AS subject, 'instance' AS kind \
-             FROM tail_attribution({fault}, '*', 'instance') ORDER BY delta_ms DESC"
-        ),
-        "bottlenecks" if detail != "concurrency_limit" => format!(
-            "SELECT f.subject, f.rule AS kind FROM bottlenecks({fault}, '{detail}') f \
-             LEFT JOIN bottlenecks({base}, '{detail}') b ON f.subject = b.subject \
-             ORDER BY f.score - coalesce(b.score, 0) DESC"
-        ),
-        "error_paths" => format!(
-            "SELECT f.origin AS subject, '' AS kind FROM error_paths({fault}) f ORDER BY f.count DESC"
-        ),
-        "compare_spans" => format!(
-            "SELECT concat(attribute, '=', value) AS subject, '' AS kind \
-             FROM compare_spans('duration_ns > 2 * 1e8 OR is_error', NULL, {fault}) ORDER BY score DESC"
-        ),
-        "service_map" if detail == "lag" => format!(
-            "SELECT f.dst AS subject, '' AS kind FROM service_map({fault}) f \
-             LEFT JOIN service_map({base}) b ON f.src = b.src AND f.dst = b.dst \
-             WHERE f.edge_kind = 'receive' ORDER BY f.gap_p90_ms - coalesce(b.gap_p90_ms, 0) DESC"
-        ),
-        _ => return None,
-    })
+async fn causes(source: &Source, fault: &str, base: &str) -> Result<Vec<Named>, Failure> {
+    let columns = "subject, kind, concat(round(score, 2)::text, ' ', why) AS why";
+    let sql = format!("SELECT {columns} FROM rank_causes({fault}, {base}) ORDER BY rank");
+    names(source, sql).await
 }
 
 /// A row that names somebody.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Named {
     subject: String,
     kind: String,
+    why: String,
 }
 
 async fn names(source: &Source, sql: String) -> Result<Vec<Named>, Failure> {
@@ -328,15 +274,24 @@ async fn names(source: &Source, sql: String) -> Result<Vec<Named>, Failure> {
     let text = |row: &serde_json::Map<String, serde_json::Value>, column: &str| {
         row.get(column).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
     };
-    let named = |row| Named { subject: text(row, "subject"), kind: text(row, "kind") };
+    let named = |row| {
+        let [subject, kind, why] = ["subject", "kind", "why"].map(|column| text(row, column));
+        Named { subject, kind, why }
+    };
     Ok(answer.rows.iter().map(named).collect())
 }
 
-/// The place of the first row that names the culprit, or one of the others to blame.
+/// The place of the first row that names the culprit, or one of the others to blame. Of faults that
+/// are played together each must be named, and the last one counts.
 fn rank(rows: &[Named], record: &Record) -> Option<usize> {
-    let culprits = || std::iter::once(&record.culprit).chain(&record.also);
-    let place = rows.iter().position(|row| culprits().any(|culprit| is_named(row, culprit)));
-    place.map(|place| place + 1)
+    let place = |culprit: &Culprit| {
+        rows.iter().position(|row| is_named(row, culprit)).map(|place| place + 1)
+    };
+    let mut culprits = std::iter::once(&record.culprit).chain(&record.also).map(place);
+    if record.id == TOGETHER {
+        return culprits.try_fold(0, |last, place| Some(last.max(place?)));
+    }
+    culprits.flatten().min()
 }
 
 /// Whether a row blames the culprit. A service is blamed by the edge into it, by its parts and by
@@ -354,14 +309,20 @@ fn is_named(row: &Named, culprit: &Culprit) -> bool {
         CulpritKind::Service => {
             subject == name || subject.starts_with(&format!("{name} ")) || is_edge_into
         }
-        CulpritKind::Instance => subject == name || subject.ends_with(&format!("on {name}")),
+        CulpritKind::Instance => {
+            subject == name
+                || subject.ends_with(&format!("on {name}"))
+                || subject.ends_with(&format!("service.instance.id={name}"))
+        }
         CulpritKind::Db | CulpritKind::Topic | CulpritKind::External => {
-            subject == name || is_edge_into || subject.starts_with(&format!("{name}@"))
+            let node = subject.strip_prefix("peer=").unwrap_or(subject);
+            node == name || is_edge_into || node.starts_with(&format!("{name}@"))
         }
         CulpritKind::Attribute => {
             let value = name.rsplit_once('=').map_or(name, |(_, value)| value);
-            subject == name
-                || subject.starts_with(&format!("{name}="))
+            let attribute = subject.strip_prefix("resource.").unwrap_or(subject);
+            attribute == name
+                || attribute.starts_with(&format!("{name}="))
                 || subject.ends_with(&format!(" {value}"))
         }
     }

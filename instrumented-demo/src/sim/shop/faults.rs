@@ -88,7 +88,7 @@ impl Shop {
     /// Time on the way to a callee, and before its server span begins.
     pub(super) fn way_ns(&self, scene: &mut Scene<'_>, call: Call) -> u64 {
         let now_ns = scene.now_ns;
-        let way_ns = scene.random.around(300_000);
+        let way_ns = scene.random.around(300_000) + self.between_ns(scene, call);
         let more_ns = if call.client == self.ops.order_charge.client && self.acts(4, now_ns) {
             scene.random.between(30 * MS, 50 * MS)
         } else if call.client == self.ops.order_shipping.client && self.acts(6, now_ns) {
@@ -99,9 +99,15 @@ impl Shop {
         self.paced(now_ns, way_ns) + more_ns
     }
 
+    /// What a system that sends nothing takes on each way between caller and callee.
+    fn between_ns(&self, scene: &mut Scene<'_>, call: Call) -> u64 {
+        let is_tax = call.client == self.ops.order_tax.client;
+        if is_tax { scene.random.around(6 * MS) } else { 0 }
+    }
+
     /// Time on the way back.
     pub(super) fn way_back_ns(&self, scene: &mut Scene<'_>, call: Call) -> u64 {
-        let way_ns = scene.random.around(250_000);
+        let way_ns = scene.random.around(250_000) + self.between_ns(scene, call);
         let is_slow = call.client == self.ops.order_charge.client && self.acts(4, scene.now_ns);
         let more_ns = if is_slow { scene.random.between(30 * MS, 50 * MS) } else { 0 };
         self.paced(scene.now_ns, way_ns) + more_ns
@@ -217,14 +223,26 @@ impl Shop {
         (attempt + 1 < tries_max).then_some(pause_ns)
     }
 
-    /// S23: how long order waits for a price, and how long some prices take.
-    pub(super) fn hasty(&self, scene: &mut Scene<'_>) -> Option<(u64, u64)> {
-        if !self.acts(23, scene.now_ns) {
-            return None;
+    /// S23: some prices take long, before the fault as well: pricing waits on something outside.
+    pub(super) fn unhurried_ns(&self, scene: &mut Scene<'_>) -> u64 {
+        let is_played = self.play.as_ref().is_some_and(|play| play.scenario.id == 23);
+        let is_long = is_played && scene.random.chance(150_000);
+        if is_long { scene.random.between(200 * MS, 420 * MS) } else { 0 }
+    }
+
+    /// S23: how long order waits for a price, when that is not long enough.
+    pub(super) fn quote_timeout_ns(&self, scene: &Scene<'_>) -> Option<u64> {
+        self.acts(23, scene.now_ns).then_some(200 * MS)
+    }
+
+    /// S22: whether the gateway asks for a token, and what order-service says to the one it has. The
+    /// issuer hands out tokens whose time is over, so each of them is of no use and the next request
+    /// asks again.
+    pub(super) fn tokens(&self, scene: &mut Scene<'_>) -> (bool, FailureId) {
+        if self.acts(22, scene.now_ns) {
+            return (true, failure::UNAUTHORIZED);
         }
-        let is_long = scene.random.chance(150_000);
-        let more_ns = if is_long { scene.random.between(200 * MS, 420 * MS) } else { 0 };
-        Some((200 * MS, more_ns))
+        (scene.random.chance(10_000), failure::NONE)
     }
 
     /// S14: order-service dies after the order was saved.
@@ -262,7 +280,7 @@ impl Shop {
             return (lag_ns + LEAK_NS - phase_ns, 1, self.spares.notification);
         }
         let instance = if round > 0 { self.spares.notification } else { instance };
-        (lag_ns, 1 + 4 * phase_ns / up_ns, instance)
+        (lag_ns, 1 + 16 * phase_ns / up_ns, instance)
     }
 
     /// S26: how often a message comes again until the fault is over.

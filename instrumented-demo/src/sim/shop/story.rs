@@ -28,7 +28,7 @@ impl Shop {
         let (root, gateway) = self.enter(scene, self.ops.post_order, customer);
         let mut placed = None;
         let failure = self.authenticated(scene, gateway, customer, |scene| {
-            let token = self.token(scene);
+            let token = self.token(scene, gateway);
             self.call(scene, self.ops.gateway_place, gateway, None, |scene, order| match token {
                 failure::NONE => {
                     let (failure, message) = self.place(scene, order, customer);
@@ -47,7 +47,7 @@ impl Shop {
     pub(super) fn get_order(&self, scene: &mut Scene<'_>, customer: Customer) {
         let (root, gateway) = self.enter(scene, self.ops.get_order, customer);
         let failure = self.authenticated(scene, gateway, customer, |scene| {
-            let token = self.token(scene);
+            let token = self.token(scene, gateway);
             self.call(scene, self.ops.gateway_order, gateway, None, |scene, order| {
                 if token != failure::NONE {
                     return token;
@@ -176,9 +176,17 @@ impl Shop {
         }
     }
 
-    /// S22: with what order-service answers when the token is not valid any more.
-    fn token(&self, scene: &mut Scene<'_>) -> FailureId {
-        if self.acts(22, scene.now_ns) { failure::UNAUTHORIZED } else { failure::NONE }
+    /// The gateway's token for order-service, a new one where the old one has run out; returns with
+    /// what order-service answers to it.
+    fn token(&self, scene: &mut Scene<'_>, gateway: u32) -> FailureId {
+        let (is_asked, failure) = self.tokens(scene);
+        if is_asked {
+            self.call(scene, self.ops.gateway_token, gateway, None, |scene, user| {
+                self.works(scene, user, 400_000);
+                failure::NONE
+            });
+        }
+        failure
     }
 
     /// Places an order: prices, tax and shipping, the charge, and the messages. Returns the failure and
@@ -231,7 +239,7 @@ impl Shop {
             failures[nth] = match nth {
                 0 => self.quote(scene, order, customer),
                 1 => self.tax(scene, order),
-                _ => self.shipping(scene, order, is_serial),
+                _ => self.shipping(scene, order),
             };
         };
         if is_serial {
@@ -244,8 +252,10 @@ impl Shop {
     }
 
     fn quote(&self, scene: &mut Scene<'_>, order: u32, customer: Customer) -> FailureId {
-        let Some((timeout_ns, more_ns)) = self.hasty(scene) else {
+        let more_ns = self.unhurried_ns(scene);
+        let Some(timeout_ns) = self.quote_timeout_ns(scene) else {
             return self.call(scene, self.ops.order_quote, order, None, |scene, pricing| {
+                scene.work(more_ns);
                 self.prices(scene, pricing, customer)
             });
         };
@@ -304,20 +314,15 @@ impl Shop {
         })
     }
 
-    fn shipping(&self, scene: &mut Scene<'_>, order: u32, is_serial: bool) -> FailureId {
+    fn shipping(&self, scene: &mut Scene<'_>, order: u32) -> FailureId {
         self.call(scene, self.ops.order_shipping, order, None, |scene, shipping| {
             self.works(scene, shipping, 500_000);
-            let mut ask = |scene: &mut Scene<'_>, nth: usize| {
+            scene.fan_out(3, &mut |scene: &mut Scene<'_>, nth: usize| {
                 let carrier = scene.open(self.ops.carriers[nth], shipping);
                 let answer_ns = scene.random.between(14 * MS, 20 * MS);
                 scene.work(self.paced(scene.now_ns, answer_ns));
                 scene.close(carrier, failure::NONE);
-            };
-            if is_serial {
-                (0..3).for_each(|nth| ask(scene, nth));
-            } else {
-                scene.fan_out(3, &mut ask);
-            }
+            });
             self.works(scene, shipping, 300_000);
             failure::NONE
         })
@@ -475,7 +480,7 @@ impl Shop {
             }
             self.works(scene, instance, strain * 2 * MS);
             if redeliveries == 0 {
-                let ns = scene.random.around(strain * 8 * MS);
+                let ns = scene.random.around(8 * MS);
                 self.statement(scene, self.ops.smtp, instance, ns, failure::NONE);
             }
             let failure = if redeliveries > 0 { failure::UNREADABLE } else { failure::NONE };

@@ -44,6 +44,7 @@ pub(super) struct Ops {
     pub(super) get_user: u32,
     // Calls.
     pub(super) gateway_user: Call,
+    pub(super) gateway_token: Call,
     pub(super) gateway_place: Call,
     pub(super) gateway_order: Call,
     pub(super) gateway_query: Call,
@@ -214,6 +215,7 @@ fn add_ops(catalog: &mut Catalog, services: &Services) -> Ops {
         get_item: c.http_server(gateway, route("GET", "/api/inventory/{sku}")),
         get_user: c.http_server(gateway, route("GET", "/api/users/{id}")),
         gateway_user: c.http_call(gateway, user, route("GET", "/users/{id}")),
+        gateway_token: c.http_call(gateway, user, route("POST", "/tokens")),
         gateway_place: c.http_call(gateway, order, route("POST", "/orders")),
         gateway_order: c.http_call(gateway, order, route("GET", "/orders/{id}")),
         gateway_query: c.http_call(gateway, query, route("GET", "/orders")),
