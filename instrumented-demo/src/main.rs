@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use instrumented_demo::chaos::Chaos;
-use instrumented_demo::run::{self, Mode, Options, Ports, Program, Scaling, Usage};
+use instrumented_demo::run::{self, Mode, Options, Ports, Program, Scaling};
 use instrumented_demo::scenarios::{self, Scenario};
 use instrumented_demo::sim;
 use instrumented_demo::telemetry::Settings;
@@ -202,18 +202,7 @@ async fn run_system(args: &RunArgs) -> anyhow::Result<()> {
         eprintln!("lost: {loss}");
     }
     if args.footprint {
-        print_footprint(&usage);
+        print!("{}", run::footprint_table(&usage));
     }
     Ok(())
-}
-
-fn print_footprint(usage: &[Usage]) {
-    println!("{:<24} {:>8} {:>12} {:>12}", "process", "pid", "resident MB", "cpu s");
-    for one in usage {
-        let mb = one.resident_bytes as f64 / 1e6;
-        println!("{:<24} {:>8} {mb:>12.1} {:>12.2}", one.name, one.pid, one.cpu_seconds);
-    }
-    let mb = usage.iter().map(|one| one.resident_bytes).sum::<u64>() as f64 / 1e6;
-    let seconds: f64 = usage.iter().map(|one| one.cpu_seconds).sum();
-    println!("{:<24} {:>8} {mb:>12.1} {seconds:>12.2}", "all", "");
 }

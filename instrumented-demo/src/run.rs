@@ -31,7 +31,7 @@ use crate::telemetry;
 use crate::topology::{Role, Shop};
 use crate::truth::Record;
 use fleet::Fleet;
-pub use footprint::Usage;
+pub use footprint::{Usage, footprint_table};
 pub use instance::SPEC_VARIABLE;
 pub use processes::{Program, instance_main};
 use scaling::Autoscaling;

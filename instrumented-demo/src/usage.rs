@@ -55,7 +55,16 @@ impl Meter {
         if !self.has_memory {
             return None;
         }
-        memory_bytes(&fs::read_to_string(self.folder.join("status")).ok()?)
+        kib_line(&fs::read_to_string(self.folder.join("status")).ok()?, "VmRSS:")
+    }
+
+    /// Its part of the memory: what it shares with other processes, as their program, is divided
+    /// among them.
+    pub fn share_bytes(&self) -> Option<u64> {
+        if !self.has_memory {
+            return None;
+        }
+        kib_line(&fs::read_to_string(self.folder.join("smaps_rollup")).ok()?, "Pss:")
     }
 }
 
@@ -67,8 +76,9 @@ fn cpu(stat: &str) -> Option<Cpu> {
     Some(Cpu { user_s: seconds()?, system_s: seconds()? })
 }
 
-fn memory_bytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// The bytes of a line such as `VmRSS:  128 kB`.
+fn kib_line(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use api::client::Client;
 use clap::{Args, CommandFactory, FromArgMatches, Subcommand, ValueEnum};
-use instrumented_demo::run::{self, Mode, Options, Ports, Program, Running, Scaling, Usage};
+use instrumented_demo::run::{self, Mode, Options, Ports, Program, Running, Scaling};
 use instrumented_demo::scenarios::{self, Scenario};
 use instrumented_demo::telemetry::Settings;
 use instrumented_demo::truth::Record;
@@ -215,7 +215,7 @@ async fn demo(args: &RunArgs, screen: Screen, http: &Runtime) -> Result<Exit, Fa
         writeln!(out, "lost: {loss}")?;
     }
     if args.footprint {
-        footprint(&mut out, &usage)?;
+        write!(out, "\n{}", run::footprint_table(&usage))?;
     }
     if let (true, Some(scenario), Some(record)) = (args.explain, scenario, &ended.record) {
         explain(&mut out, scenario, record)?;
@@ -308,15 +308,6 @@ fn announce(
         out.write_all(screen.dim(&said).as_bytes())?;
     }
     Ok(out.flush()?)
-}
-
-fn footprint(out: &mut impl Write, usage: &[Usage]) -> Result<(), Failure> {
-    writeln!(out, "\n{:<24} {:>8} {:>12} {:>12}", "process", "pid", "resident MB", "cpu s")?;
-    for one in usage {
-        let mb = one.resident_bytes as f64 / 1e6;
-        writeln!(out, "{:<24} {:>8} {mb:>12.1} {:>12.2}", one.name, one.pid, one.cpu_seconds)?;
-    }
-    Ok(())
 }
 
 /// What was wrong, and which views show it.

@@ -12,16 +12,18 @@ fn unit_times_are_counted_behind_the_name() {
 }
 
 #[test]
-fn unit_memory_is_the_resident_part() {
+fn unit_memory_is_read_from_its_line() {
     let status = "Name:\totlake\nVmPeak:\t  900 kB\nVmRSS:\t     128 kB\nThreads:\t3\n";
-    assert_eq!(memory_bytes(status), Some(128 * 1024));
-    assert_eq!(memory_bytes("VmRSS: 1 MB"), None);
+    assert_eq!(kib_line(status, "VmRSS:"), Some(128 * 1024));
+    assert_eq!(kib_line(status, "Pss:"), None);
+    assert_eq!(kib_line("VmRSS: 1 MB", "VmRSS:"), None);
 }
 
 #[test]
 fn unit_a_process_has_memory_and_a_thread_has_none() {
     let process = Meter::of_process(std::process::id());
     assert!(process.memory_bytes().is_some_and(|bytes| bytes > 1 << 20));
+    assert!(process.share_bytes() <= process.memory_bytes().map(|bytes| bytes + (1 << 20)));
     let thread = Meter::of_this_thread().expect("a thread can be looked at");
     assert_eq!(thread.memory_bytes(), None);
     let (of_thread, of_process) = (thread.cpu().expect("time"), process.cpu().expect("time"));
