@@ -156,23 +156,20 @@ pub(super) struct Rates {
 
 impl Errors {
     pub(super) fn add(&mut self, component: &Component) {
-        let kinds: [(&mut Rates, fn(&Measured) -> u64); 3] = [
-            (&mut self.failed, |of| of.errors),
-            (&mut self.refused, |of| of.refusals),
-            (&mut self.missed, |of| of.misses),
-        ];
-        for (rates, hits) in kinds {
-            for (sum, of) in
-                [(&mut rates.fault, &component.fault), (&mut rates.base, &component.base)]
-            {
-                sum.rows += of.calls;
-                sum.hits += hits(of).min(of.calls);
-            }
-        }
+        self.failed.add(component, |of| of.errors);
+        self.refused.add(component, |of| of.refusals);
+        self.missed.add(component, |of| of.misses);
     }
 }
 
 impl Rates {
+    fn add(&mut self, component: &Component, hits: fn(&Measured) -> u64) {
+        for (sum, of) in [(&mut self.fault, &component.fault), (&mut self.base, &component.base)] {
+            sum.rows += of.calls;
+            sum.hits += hits(of).min(of.calls);
+        }
+    }
+
     /// How much the rate rose; 0 where it fell or chance explains it. Without calls in the base window
     /// all of them are new.
     pub(super) fn rise(&self, p_max: f64) -> f64 {
