@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -213,6 +214,8 @@ impl Terminal {
                 }
             }
         });
+        let (rows, cols) = (NonZero::new(rows), NonZero::new(cols));
+        let (rows, cols) = rows.zip(cols).ok_or("a terminal has rows and columns")?;
         let screen = vt100::Parser::new(rows, cols, 0);
         Ok(Terminal { writer, child, bytes, screen, began, _master: pair.master })
     }
