@@ -145,6 +145,8 @@ impl Shop {
 }
 
 const GUILTY: &str = "db.pool.acquire";
+/// As much of it as a list shows in 80 columns.
+const GUILTY_CUT: &str = "db.pool.a";
 const METRIC: &str = "db.client.connection.pending_requests";
 
 /// The cursor stands on the guilty span of a trace. A frame can be seen while it is being drawn.
@@ -152,7 +154,8 @@ fn is_trace(screen: &str) -> bool {
     crumbs(screen).contains("trace")
         && screen.contains("Waterfall")
         && !screen.contains("Where the time goes")
-        && under_cursor(screen).contains(GUILTY)
+        && under_cursor(screen).contains(GUILTY_CUT)
+        && screen.contains(GUILTY)
 }
 
 /// The four keys, and what must be on the screen after each.
