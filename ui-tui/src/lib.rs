@@ -150,8 +150,15 @@ fn first(options: &Options, now: Now) -> Result<App, Error> {
 }
 
 fn zone(options: &Options) -> Result<TimeZone, Error> {
-    let Some(name) = &options.zone else { return Ok(TimeZone::system()) };
-    TimeZone::get(name).map_err(|_| Error::Option(format!("`{name}` is no time zone")))
+    let zone = match &options.zone {
+        None => TimeZone::system(),
+        Some(name) => {
+            TimeZone::get(name).map_err(|_| Error::Option(format!("`{name}` is no time zone")))?
+        }
+    };
+    // A machine may have UTC as a file like any other zone.
+    let is_utc = matches!(zone.iana_name(), None | Some("UTC" | "Etc/UTC" | "Etc/Unknown"));
+    Ok(if is_utc { TimeZone::UTC } else { zone })
 }
 
 fn appearance(options: &Options) -> Appearance {
