@@ -196,13 +196,14 @@ fn drill_down(shop: &Shop, size: (u16, u16), environment: &[(&str, &str)]) {
         rows.iter().skip(1).take(3).any(|row| row.contains(METRIC_CUT)) && screen.contains(METRIC)
     });
 
-    let before = shop.statements();
     terminal.press(&["Escape"]);
     terminal.until_at("logs");
     terminal.press(&["Escape"]);
     terminal.until("the trace", is_trace);
     terminal.press(&["Escape"]);
     terminal.until_at(&format!("services > {service}"));
+    // What was given up on the way there has been asked again by now.
+    let before = shop.statements();
     terminal.press(&["Escape"]);
     let end = terminal.until("the services", |screen| crumbs(screen) == "services");
     assert!(under_cursor(&end).contains(&service), "{end}");
