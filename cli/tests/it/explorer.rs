@@ -152,6 +152,7 @@ const GUILTY: &str = "db.pool.acquire";
 /// As much of it as a list shows in 80 columns.
 const GUILTY_CUT: &str = "db.pool.a";
 const METRIC: &str = "db.client.connection.pending_requests";
+const METRIC_CUT: &str = "db.client.connection.pe";
 
 /// The cursor stands on the guilty span of a trace. A frame can be seen while it is being drawn.
 fn is_trace(screen: &str) -> bool {
@@ -196,17 +197,17 @@ fn drill_down(shop: &Shop, size: (u16, u16), environment: &[(&str, &str)]) {
     terminal.press(&["M"]);
     terminal.until("the metric of the fault among the first three", |screen| {
         let rows = pane(screen, "Metrics by change");
-        crumbs(screen).ends_with("metrics")
-            && rows.iter().skip(1).take(3).any(|row| row.contains(METRIC))
+        rows.iter().skip(1).take(3).any(|row| row.contains(METRIC_CUT)) && screen.contains(METRIC)
     });
 
-    let before = shop.statements();
     terminal.press(&["Escape"]);
     terminal.until_at("logs");
     terminal.press(&["Escape"]);
     terminal.until("the trace", is_trace);
     terminal.press(&["Escape"]);
     terminal.until_at(&format!("services > {service}"));
+    // What was given up on the way there has been asked again by now.
+    let before = shop.statements();
     terminal.press(&["Escape"]);
     let end = terminal.until("the services", |screen| crumbs(screen) == "services");
     assert!(under_cursor(&end).contains(&service), "{end}");
