@@ -108,7 +108,9 @@ fn crumbs(screen: &str) -> &str {
 
 /// The line under the cursor of a list.
 fn under_cursor(screen: &str) -> &str {
-    screen.lines().find(|line| line.contains('▌')).unwrap_or("")
+    // Bars are drawn with the same sign, but never at the edge of a pane.
+    let is_under = |line: &&str| line.starts_with('▌') || line.contains("│▌");
+    screen.lines().find(is_under).unwrap_or("")
 }
 
 /// The lines of the pane with this title, without its frame.
@@ -224,7 +226,7 @@ fn drill_down(shop: &Shop, size: (u16, u16), environment: &[(&str, &str)]) {
 /// the next one.
 const WAYS: [&[(&str, &str)]; 4] = [
     &[("1", "services"), ("2", "edges"), ("x", "Waterfall")],
-    &[("1", "services"), ("X", "Path 1"), ("x", "Waterfall")],
+    &[("1", "services"), ("X", "begins here"), ("x", "Waterfall")],
     &[("4", "answered in"), ("o", "answered in <n> ms"), ("x", "Waterfall")],
     &[
         ("5", "db.client"),

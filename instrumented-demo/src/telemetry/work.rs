@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{
@@ -83,10 +83,13 @@ impl<'a> Plan<'a> {
                 self.attributes.push(KeyValue::new(key, value.clone()));
             }
         }
-        let builder = self.builder.with_attributes(self.attributes);
+        let (now, began) = (SystemTime::now(), Instant::now());
+        let mut builder = self.builder.with_attributes(self.attributes);
+        builder.start_time.get_or_insert(now);
         let span = self.telemetry.start_span(builder, &self.parent);
         let context = self.parent.with_span(span);
-        Work { context, semconv: self.telemetry.semconv(), is_open: true }
+        let semconv = self.telemetry.semconv();
+        Work { context, semconv, clock: Clock { now, began }, taken: None, is_open: true }
     }
 }
 
@@ -95,10 +98,26 @@ impl<'a> Plan<'a> {
 pub struct Work {
     context: Context,
     semconv: Semconv,
+    clock: Clock,
+    /// How long it took, once somebody has asked.
+    taken: Option<Duration>,
     is_open: bool,
 }
 
+/// One moment by both clocks: durations must not jump with the time of day.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    now: SystemTime,
+    began: Instant,
+}
+
 impl Work {
+    /// Seconds that it took: its span ends here, so that a metric of them says what the span says.
+    pub fn seconds(&mut self) -> f64 {
+        let taken = self.taken.get_or_insert_with(|| self.clock.began.elapsed());
+        taken.as_secs_f64()
+    }
+
     /// The context to hand on.
     pub fn context(&self) -> &Context {
         &self.context
@@ -143,7 +162,8 @@ impl Work {
     /// It is over.
     pub fn end(mut self) {
         self.is_open = false;
-        self.context.span().end();
+        let taken = self.taken.unwrap_or_else(|| self.clock.began.elapsed());
+        self.context.span().end_with_timestamp(self.clock.now + taken);
     }
 }
 

@@ -21,8 +21,8 @@ use super::{Fault, WireError};
 use crate::resilience::Deadline;
 use crate::roles::Instance;
 use crate::say;
+use crate::telemetry::Work;
 use crate::telemetry::names::{self, own};
-use crate::telemetry::{Work, seconds_since};
 use crate::topology::{BUS_SYSTEM, Role};
 
 /// Messages that are fetched at once.
@@ -208,8 +208,7 @@ impl Consumer {
         F: Future<Output = Result<(), Fault>> + Send + 'static,
     {
         let Some(message) = delivery.message.clone() else { return };
-        let work = self.start(&delivery, &message);
-        let started = Instant::now();
+        let mut work = self.start(&delivery, &message);
         let received = Received { name: message.name, payload: message.payload };
         let result = work.run(self.process(&message.id, received, state, handler, poison)).await;
         let telemetry = &self.instance.telemetry;
@@ -225,7 +224,7 @@ impl Consumer {
             let _inside = work.context().clone().attach();
             say!(error, topic = self.topic, "message was not handled: {}", fault.message);
         }
-        let seconds = seconds_since(started);
+        let seconds = work.seconds();
         telemetry.instruments().process.record_in(work.context(), seconds, &attributes);
         work.end();
         self.settle(&delivery, result.is_err()).await;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -27,7 +26,7 @@ use super::{Facts, Fault, Headers, WireError};
 use crate::identity::Connector;
 use crate::resilience::{Attempt, Deadline, Failure, TIME_LEFT_HEADER, Verdict};
 use crate::telemetry::names::{self, Semconv, own};
-use crate::telemetry::{Plan, Telemetry, Work, seconds_since};
+use crate::telemetry::{Plan, Telemetry, Work};
 use crate::topology::Role;
 
 /// Codes that accuse the server, as the conventions have it.
@@ -96,7 +95,6 @@ where
     A: Message + 'static,
     F: Future<Output = Result<A, Fault>> + Send + 'static,
 {
-    let started = Instant::now();
     let facts = Facts::default();
     let mut work = start_server(&served, method, &request);
     work.carry(received_deadline(request.headers()));
@@ -107,7 +105,7 @@ where
         handler(state, message).await
     };
     let response = work.run(answer(request, handle)).await;
-    let seconds = seconds_since(started);
+    let seconds = work.seconds();
     let code = code_of(response.headers().get("grpc-status"));
     let telemetry = &served.telemetry;
     set_code(telemetry, &work, code);
@@ -228,7 +226,6 @@ where
     A: Message + Default + 'static,
 {
     let work = start_client(telemetry, (to, address), method, attempt);
-    let started = Instant::now();
     let mut request = tonic::Request::new(message);
     let mut headers = std::mem::take(request.metadata_mut()).into_headers();
     telemetry.inject(work.context(), &mut Headers(&mut headers));
@@ -237,7 +234,7 @@ where
     }
     *request.metadata_mut() = tonic::metadata::MetadataMap::from_headers(headers);
     let result = work.run(attempt.limit(send(channel, method, request))).await;
-    finish(telemetry, method, work, &result, seconds_since(started));
+    finish(telemetry, method, work, &result);
     result
 }
 
@@ -261,13 +258,8 @@ fn start_client(
     with_method(telemetry, plan, method).start()
 }
 
-fn finish<A>(
-    telemetry: &Telemetry,
-    method: Method,
-    work: Work,
-    result: &Result<A, WireError>,
-    seconds: f64,
-) {
+fn finish<A>(telemetry: &Telemetry, method: Method, mut work: Work, result: &Result<A, WireError>) {
+    let seconds = work.seconds();
     let code = match result {
         Ok(_) => Code::Ok,
         Err(WireError::Rpc(code)) => *code,

@@ -1,7 +1,6 @@
 //! One attempt over HTTP/1.1, with its client span.
 
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
@@ -14,7 +13,7 @@ use super::{Headers, WireError};
 use crate::identity::Connector;
 use crate::resilience::{Attempt, Deadline, Failure, TIME_LEFT_HEADER};
 use crate::telemetry::names::{self, own};
-use crate::telemetry::{Telemetry, Work, seconds_since};
+use crate::telemetry::{Telemetry, Work};
 use crate::topology::Role;
 
 /// Idle connections kept for each address.
@@ -59,14 +58,13 @@ pub(super) async fn attempt(
     attempt: Attempt,
 ) -> Result<Incoming, WireError> {
     let work = start(telemetry, outgoing, address, attempt);
-    let started = Instant::now();
     let request = request(telemetry, outgoing, address, attempt, &work);
     let answer = work.run(attempt.limit(send(client, request))).await;
     let result = answer.and_then(|incoming| match incoming.status {
         0..=399 => Ok(incoming),
         status => Err(WireError::Status(status)),
     });
-    finish(telemetry, outgoing, work, &result, seconds_since(started));
+    finish(telemetry, outgoing, work, &result);
     result
 }
 
@@ -151,10 +149,10 @@ pub(super) async fn send(
 fn finish(
     telemetry: &Telemetry,
     outgoing: &Outgoing,
-    work: Work,
+    mut work: Work,
     result: &Result<Incoming, WireError>,
-    seconds: f64,
 ) {
+    let seconds = work.seconds();
     let facts = outgoing.to.facts();
     let mut attributes = vec![
         telemetry.attribute(names::HTTP_METHOD, outgoing.method.to_string()),

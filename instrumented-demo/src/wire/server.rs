@@ -2,7 +2,7 @@
 //! as JSON.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -21,7 +21,7 @@ use super::{Facts, Fault};
 use crate::faults::{self, Knobs};
 use crate::say;
 use crate::telemetry::names::{self, ROUTE_UNKNOWN};
-use crate::telemetry::{Telemetry, Work, seconds_since};
+use crate::telemetry::{Telemetry, Work};
 use crate::topology::Facts as RoleFacts;
 
 /// What a server is traced with.
@@ -66,8 +66,7 @@ pub struct ErrorType(pub &'static str);
 pub async fn traced(State(served): State<Served>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let seen = Seen::of(&request, route);
-    let (work, facts) = start(&served, &seen, &request);
-    let started = Instant::now();
+    let (mut work, facts) = start(&served, &seen, &request);
     let _active = InFlight::enter(&served, &seen);
     let handled = async {
         match served.befall(seen.route.as_deref().unwrap_or_default()).await {
@@ -76,7 +75,7 @@ pub async fn traced(State(served): State<Served>, request: Request, next: Next) 
         }
     };
     let response = work.run(handled).await;
-    let seconds = seconds_since(started);
+    let seconds = work.seconds();
     seen.finish(&served, &work, &response, seconds);
     // The line of a request that is not traced would name a trace that nobody has.
     if served.writes_lines && work.is_sampled() {

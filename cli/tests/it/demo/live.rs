@@ -90,13 +90,13 @@ fn check_logs(data: &Path) {
 fn check_exemplars(data: &Path) {
     let found = &rows(
         data,
-        "SELECT count(*) AS n, count(*) FILTER (WHERE abs(s.duration_ns / 1e9 - e.value_double) > 0.05) AS wrong \
+        "SELECT count(*) AS n, count(*) FILTER (WHERE abs(s.duration_ns / 1e9 - e.value_double) > 1e-8) AS wrong \
          FROM metric_exemplars e JOIN spans s ON s.trace_id = e.trace_id AND s.span_id = e.span_id \
          WHERE e.metric = 'http.server.request.duration'",
     )[0];
     let [matched, wrong] = ["n", "wrong"].map(|name| found[name].as_i64().unwrap());
     assert!(matched > 0, "no exemplar leads to a span");
-    assert!(wrong * 20 <= matched, "{wrong} of {matched} exemplars are of another duration");
+    assert_eq!(wrong, 0, "of {matched} exemplars so many are of another duration");
 }
 
 /// Nothing stored says what was played.
