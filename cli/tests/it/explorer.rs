@@ -227,7 +227,7 @@ fn drill_down(shop: &Shop, size: (u16, u16), environment: &[(&str, &str)]) {
 const WAYS: [&[(&str, &str)]; 4] = [
     &[("1", "services"), ("2", "edges"), ("x", "Waterfall")],
     &[("1", "services"), ("X", "begins here"), ("x", "Waterfall")],
-    &[("4", "answered in"), ("o", "new ones first"), ("x", "Waterfall")],
+    &[("4", "answered in"), ("o", " patterns, "), ("x", "Waterfall")],
     &[
         ("5", "db.client"),
         ("G", "http.server.request.duration"),
