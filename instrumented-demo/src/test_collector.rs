@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
@@ -28,7 +28,7 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tonic::{Request, Response, Status};
 
 use instrumented_demo::topology::Edge;
@@ -58,16 +58,23 @@ pub(crate) struct Collector {
     pub(crate) endpoint: String,
     arrived: Arc<Mutex<Arrived>>,
     news: Arc<Notify>,
+    _alone: Arc<OwnedMutexGuard<()>>,
 }
 
+/// Who tells a collector is a whole system with real time limits. Several at once on a small machine
+/// would wait for each other beyond them.
+static ALONE: LazyLock<Arc<tokio::sync::Mutex<()>>> = LazyLock::new(Arc::default);
+
 impl Collector {
-    /// Listens on a free port.
+    /// Listens on a free port, as soon as no other one does.
     pub(crate) async fn start() -> Collector {
+        let alone = Arc::clone(&ALONE).lock_owned().await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let collector = Collector {
             endpoint: format!("http://{}", listener.local_addr().unwrap()),
             arrived: Arc::default(),
             news: Arc::default(),
+            _alone: Arc::new(alone),
         };
         let routes = tonic::service::Routes::new(TraceServiceServer::new(collector.clone()))
             .add_service(LogsServiceServer::new(collector.clone()))

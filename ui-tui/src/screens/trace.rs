@@ -676,7 +676,7 @@ impl Trace {
             return;
         };
         let ids: HashSet<&str> =
-            answer.rows.iter().filter_map(|row| row.get("span_id")?.as_str()).collect();
+            answer.rows.iter().filter_map(|row| row.values().next()?.as_str()).collect();
         let s = &model.skeleton;
         let is_found = |row: &u32| {
             s.is_span(*row as usize) && ids.contains(s.span_id_hex(*row as usize).as_str())

@@ -257,7 +257,7 @@ fn compare() -> List<CompareRow> {
 /// What a filter line finds within the trace.
 fn of_postgres() -> sql::SqlAnswer {
     let spans = trace().spans.into_iter().filter(|span| span.service_name == "postgres");
-    let row = |span: TraceSpan| json!({"span_id": span.span_id}).as_object().cloned();
+    let row = |span: TraceSpan| json!({"found": span.span_id}).as_object().cloned();
     sql::SqlAnswer { rows: spans.filter_map(row).collect(), ..sql::SqlAnswer::default() }
 }
 
