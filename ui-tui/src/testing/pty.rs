@@ -162,6 +162,22 @@ impl Terminal {
         String::from_utf8_lossy(&self.seen).into_owned()
     }
 
+    /// Waits for the kernel's word that the child has stopped: it gives the terminal back a little
+    /// before, and a signal to go on would be lost then.
+    fn wait_until_stopped(&self) {
+        if !cfg!(target_os = "linux") {
+            return;
+        }
+        let path = format!("/proc/{}/stat", self.child.process_id().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        let is_stopped =
+            |stat: String| stat.rsplit(") ").next().is_some_and(|s| s.starts_with('T'));
+        while !std::fs::read_to_string(&path).is_ok_and(is_stopped) {
+            assert!(Instant::now() < deadline, "it does not stop");
+            std::thread::yield_now();
+        }
+    }
+
     fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
@@ -232,6 +248,7 @@ fn it_stops_and_goes_on_as_a_job_does() {
         "{contents}\n{:?}",
         String::from_utf8_lossy(&terminal.seen)
     );
+    terminal.wait_until_stopped();
     terminal.signal(Signal::CONT);
     terminal.wait_for("Services");
     terminal.type_keys("q");
