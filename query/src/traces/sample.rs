@@ -23,14 +23,19 @@ const RANGES: usize = 4;
 pub(super) struct Sample(Option<Arc<[RangeInclusive<u128>]>>);
 
 impl Sample {
-    /// Of traces and how many rows they have, sorted. The same traces give the same sample, in
+    /// Of runs of rows and how many each has, sorted by trace. The same traces give the same sample, in
     /// whatever files they lie.
     pub(super) fn of(runs: &[(u128, u64)]) -> Sample {
         if runs.iter().map(|(_, rows)| rows).sum::<u64>() <= ROWS_MAX {
             return Sample(None);
         }
-        let part = runs.len().div_ceil(RANGES);
-        Sample(Some(runs.chunks(part).filter_map(range).collect()))
+        // However many runs a trace is split into, it counts once.
+        let traces: Vec<(u128, u64)> = runs
+            .chunk_by(|a, b| a.0 == b.0)
+            .map(|runs| (runs[0].0, runs.iter().map(|run| run.1).sum()))
+            .collect();
+        let part = traces.len().div_ceil(RANGES);
+        Sample(Some(traces.chunks(part).filter_map(range).collect()))
     }
 
     /// Whether a trace belongs to it.
@@ -43,20 +48,16 @@ impl Sample {
 }
 
 /// The first traces that have few enough rows together.
-fn range(runs: &[(u128, u64)]) -> Option<RangeInclusive<u128>> {
+fn range(traces: &[(u128, u64)]) -> Option<RangeInclusive<u128>> {
     let rows_max = ROWS_MAX / RANGES as u64;
-    let of_trace: Vec<(u128, u64)> = runs
-        .chunk_by(|a, b| a.0 == b.0)
-        .map(|runs| (runs[0].0, runs.iter().map(|run| run.1).sum()))
-        .collect();
-    let first = of_trace.iter().position(|(_, rows)| *rows <= rows_max)?;
+    let first = traces.iter().position(|(_, rows)| *rows <= rows_max)?;
     let mut rows = 0;
     let fits = |trace: &&(u128, u64)| {
         rows += trace.1;
         rows <= rows_max
     };
-    let last = of_trace[first..].iter().take_while(fits).last()?;
-    Some(of_trace[first].0..=last.0)
+    let last = traces[first..].iter().take_while(fits).last()?;
+    Some(traces[first].0..=last.0)
 }
 
 /// A predicate on the trace id for files that are opened when the sample is known.

@@ -30,7 +30,16 @@ fn a_trace_of_too_many_rows_is_left_out() {
     check(&[(1, 60_000)], Some(&[]));
     // Two runs of one trace, each small enough.
     let runs = [(1, 9_000), (1, 9_000), (2, 1), (3, 60_000), (4, 1), (5, 1), (6, 1), (7, 1)];
-    check(&runs, Some(&[(2, 2), (4, 5), (6, 7)]));
+    check(&runs, Some(&[(2, 2), (4, 4), (5, 6), (7, 7)]));
+}
+
+#[test]
+fn the_layout_changes_no_sample() {
+    let whole: Vec<(u128, u64)> = (0..40_000).map(|id| (id, 2)).collect();
+    let split: Vec<(u128, u64)> = (0..40_000)
+        .flat_map(|id| if id % 3 == 0 { vec![(id, 1), (id, 1)] } else { vec![(id, 2)] })
+        .collect();
+    assert_eq!(Sample::of(&whole).0, Sample::of(&split).0);
 }
 
 #[test]
