@@ -24,11 +24,13 @@ pub(crate) fn impact(now: &Before, before: &Before) -> Option<f64> {
 }
 
 /// The measure that changed most, by the logarithm of its factor; `None` when all are about as before.
-pub(crate) fn largest(now: &Before, before: &Before) -> Option<Change> {
+/// Where the data begin within the period before, `is_whole` is false and rates are not compared.
+pub(crate) fn largest(now: &Before, before: &Before, is_whole: bool) -> Option<Change> {
     if now.calls.min(before.calls) < CALLS_MIN {
         return None;
     }
-    let candidates = [p99(now, before), errors(now, before), rate(now, before)];
+    let rate = rate(now, before).filter(|_| is_whole);
+    let candidates = [p99(now, before), errors(now, before), rate];
     let candidates = candidates.into_iter().flatten();
     candidates.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(change, _)| change)
 }

@@ -34,7 +34,8 @@ rows! {
         now: f64,
         /// Now by before; absent where there was nothing before.
         factor: Option<f64>,
-        /// Start of a rise within the range, told against the rest of it: the period before is empty.
+        /// Start of a rise within the range, told against the rest of it: the period before is empty,
+        /// or does not differ.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<String>,
     }

@@ -14,7 +14,7 @@ fn period(calls: u64, per_second: f64, errors: f64, p99_ms: f64) -> Before {
 }
 
 fn check(now: Before, before: Before, expected: Option<(&str, f64)>) {
-    let found = largest(&now, &before);
+    let found = largest(&now, &before, true);
     let told = found.as_ref().map(|change| (change.of.as_str(), change.factor.unwrap_or(0.0)));
     assert_eq!(told, expected, "{found:?}");
 }
@@ -28,6 +28,9 @@ fn the_largest_change_is_told() {
     check(period(1_000, 10.0, 0.2, 130.0), usual.clone(), Some(("errors", 0.0)));
     check(period(1_000, 5.0, 0.0, 100.0), usual.clone(), Some(("rate", 0.5)));
     check(period(10, 10.0, 0.5, 900.0), usual.clone(), None);
+    assert_eq!(largest(&period(1_000, 5.0, 0.0, 100.0), &usual, false), None);
+    let slower = largest(&period(1_000, 50.0, 0.0, 300.0), &usual, false);
+    assert_eq!(slower.map(|change| change.of), Some("p99".to_owned()));
     assert_eq!(impact(&period(1_000, 10.0, 0.0, 500.0), &usual), Some(4_000.0));
     assert_eq!(impact(&period(10, 10.0, 0.0, 500.0), &usual), None);
 }

@@ -9,7 +9,7 @@ use api::views::{
 use schemas::columns as c;
 use serde::Deserialize;
 
-use super::ranges::{Grid, bounds_ns, compared, range, within};
+use super::ranges::{Grid, bounds_ns, compared, ends_ns, instant_ns, range, within};
 use super::{Answers, Asking, INSTANCE};
 use crate::QueryError;
 use crate::change;
@@ -276,29 +276,34 @@ impl Measured {
 struct Group {
     now: Measured,
     before: Option<Before>,
+    /// The data do not begin within the period before.
+    is_whole: bool,
     trend: Option<Trend>,
 }
 
 impl Group {
-    /// The largest change with its impact: against the period before, or where that is empty against
-    /// the rest of the range.
+    /// The largest change with its impact: against the period before, or where that tells of none,
+    /// being empty or having it already, against the rest of the range.
     fn changed(&self, grid: Option<Grid>) -> (Option<Change>, Option<f64>) {
         let Some(before) = &self.before else { return (None, None) };
-        if before.calls > 0 {
-            let now = self.now.before();
-            return (change::largest(&now, before), change::impact(&now, before));
+        let now = self.now.before();
+        let change = change::largest(&now, before, self.is_whole);
+        if change.is_some() {
+            return (change, change::impact(&now, before));
         }
         let risen = self.trend.as_ref().zip(grid).and_then(|(trend, grid)| {
             let risen = change::risen(trend, grid.width_ns as f64 / 1e9)?;
             let since = Some(time::format(grid.start_ns(risen.column)));
             Some((Change { since, ..risen.change }, risen.impact))
         });
-        risen.map_or((None, None), |(change, impact)| (Some(change), Some(impact)))
+        risen.map_or((None, change::impact(&now, before)), |(change, impact)| {
+            (Some(change), Some(impact))
+        })
     }
 
     fn service(self, grid: Option<Grid>) -> ServiceRow {
         let (change, impact) = self.changed(grid);
-        let Group { now, before, trend } = self;
+        let Group { now, before, trend, .. } = self;
         let kind = if now.kind.is_empty() { "service".to_owned() } else { now.kind };
         ServiceRow {
             service_name: now.service_name,
@@ -329,7 +334,7 @@ impl Group {
 
     fn operation(self, grid: Option<Grid>) -> OperationRow {
         let (change, impact) = self.changed(grid);
-        let Group { now, before, trend } = self;
+        let Group { now, before, trend, .. } = self;
         OperationRow {
             service_name: now.service_name,
             name: now.name,
@@ -356,8 +361,8 @@ impl Group {
     }
 }
 
-/// Rows with their columns put together.
-fn groups(found: Vec<Measured>, before: Option<Vec<Measured>>, grid: Option<Grid>) -> Vec<Group> {
+/// Rows with their columns put together, compared with those of a period before.
+fn groups(found: Vec<Measured>, before: Option<Earlier>, grid: Option<Grid>) -> Vec<Group> {
     let mut columns: HashMap<Key, Vec<Measured>> = HashMap::new();
     let mut wholes = Vec::new();
     for row in found {
@@ -367,13 +372,17 @@ fn groups(found: Vec<Measured>, before: Option<Vec<Measured>>, grid: Option<Grid
         }
     }
     let is_compared = before.is_some();
-    let mut earlier: HashMap<Key, Before> =
-        before.into_iter().flatten().map(|row| (row.key(), row.before())).collect();
+    let is_whole = before.as_ref().is_none_or(Earlier::is_whole);
+    let mut earlier: HashMap<Key, Before> = before
+        .into_iter()
+        .flat_map(|before| before.rows)
+        .map(|row| (row.key(), row.before()))
+        .collect();
     let group = |now: Measured| {
         let own = columns.get(&now.key()).map(Vec::as_slice).unwrap_or_default();
         let trend = grid.map(|grid| trend(own, grid));
         let before = is_compared.then(|| earlier.remove(&now.key()).unwrap_or_default());
-        Group { now, before, trend }
+        Group { now, before, is_whole, trend }
     };
     wholes.into_iter().map(group).collect()
 }
@@ -386,6 +395,27 @@ fn trend(columns: &[Measured], grid: Grid) -> Trend {
         calls: numbers(|column| column.calls),
         errors: numbers(|column| column.errors),
         p99_ms: grid.fill(columns.iter().filter_map(|column| Some((column.bin?, column.p99_ms)))),
+    }
+}
+
+/// What was measured in a period before.
+struct Earlier {
+    from_ns: i64,
+    to_ns: i64,
+    rows: Vec<Measured>,
+}
+
+impl Earlier {
+    fn new(range: &TimeRange) -> Result<Earlier, QueryError> {
+        let (from_ns, to_ns) = ends_ns(range)?;
+        Ok(Earlier { from_ns, to_ns, rows: Vec::new() })
+    }
+
+    /// Something was there in its first tenth: the data do not begin within it.
+    fn is_whole(&self) -> bool {
+        let begun_ns = self.from_ns.saturating_add(self.to_ns.saturating_sub(self.from_ns) / 10);
+        let first = self.rows.iter().filter_map(|row| instant_ns(&row.first_seen).ok()).min();
+        first.is_none_or(|first_ns| first_ns <= begun_ns)
     }
 }
 
@@ -427,21 +457,22 @@ impl Asked {
         for (sql, is_before) in self.statements(kinds, only)? {
             measured.push((asking.whole(sql).await?, is_before));
         }
-        Ok(self.put_together(measured))
+        self.put_together(measured)
     }
 
     /// Groups from the rows of statements, each with whether it was about the period before.
-    fn put_together(&self, measured: Vec<(Vec<Measured>, bool)>) -> Vec<Group> {
-        let (mut now, mut before) = (Vec::new(), self.before.as_ref().map(|_| Vec::new()));
+    fn put_together(&self, measured: Vec<(Vec<Measured>, bool)>) -> Result<Vec<Group>, QueryError> {
+        let mut now = Vec::new();
+        let mut before = self.before.as_ref().map(Earlier::new).transpose()?;
         for (rows, is_before) in measured {
             for row in rows {
                 match &mut before {
-                    Some(before) if is_before || !row.is_now => before.push(row),
+                    Some(before) if is_before || !row.is_now => before.rows.push(row),
                     _ => now.push(row),
                 }
             }
         }
-        groups(now, before, self.grid)
+        Ok(groups(now, before, self.grid))
     }
 
     /// The largest impact first where there is a period before.
@@ -472,7 +503,7 @@ impl Answers for Services {
         for (sql, is_before) in statements {
             measured.push((asking.whole(sql).await?, is_before));
         }
-        let found = asked.put_together(measured);
+        let found = asked.put_together(measured)?;
         let mut rows: Vec<ServiceRow> =
             found.into_iter().map(|group| group.service(asked.grid)).collect();
         add_fleet(fleets, &mut rows);
