@@ -43,7 +43,7 @@ use conditions::Condition;
 pub(crate) use conditions::is_applied;
 pub(crate) use exec::TraceExec;
 pub(crate) use findings::Finding;
-pub(crate) use range::{TRACE_NS_MAX, TraceRange, now_ns, root_start};
+pub(crate) use range::{EARLY_NS_MAX, TRACE_NS_MAX, TraceRange, now_ns, root_start};
 use sample::SampleFilter;
 pub(crate) use split::mixed;
 use window::Lesson;

@@ -19,6 +19,10 @@ use schemas::Signal;
 use storage::{Append, Encoding, Store};
 use testkit::shop::{Request, ShopOptions, Stream};
 
+/// The one of the server.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Spans that a customer of the shop causes on average; the rate follows from it.
 const SPANS_PER_REQUEST: u64 = 14;
 /// Fixed, so that two runs store the same: 2026-11-22T00:00:00Z.

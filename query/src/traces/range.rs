@@ -16,7 +16,7 @@ use schemas::derived::{SPAN_FACTS, SpanFact};
 /// Spans of one trace are looked for within this time of each other: 15 minutes.
 pub(crate) const TRACE_NS_MAX: i64 = 15 * 60 * 1_000_000_000;
 /// How much earlier than its root a span of a trace may start, by a clock that runs ahead.
-const EARLY_NS_MAX: i64 = 60 * 1_000_000_000;
+pub(crate) const EARLY_NS_MAX: i64 = 60 * 1_000_000_000;
 
 /// Inclusive bounds in nanoseconds; absent ones do not bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -45,11 +45,11 @@ impl Range {
         if bounds.is_empty() { "TRUE".to_owned() } else { bounds.join(" AND ") }
     }
 
-    /// The range with some time more at both ends.
-    pub(super) fn widened(&self, by_ns: i64) -> Range {
+    /// The range with some time more before and after it.
+    pub(super) fn widened(&self, before_ns: i64, after_ns: i64) -> Range {
         Range {
-            from: self.from.map(|ns| ns.saturating_sub(by_ns)),
-            to: self.to.map(|ns| ns.saturating_add(by_ns)),
+            from: self.from.map(|ns| ns.saturating_sub(before_ns)),
+            to: self.to.map(|ns| ns.saturating_add(after_ns)),
         }
     }
 

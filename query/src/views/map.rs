@@ -5,7 +5,7 @@ use schemas::columns as c;
 
 use super::args::{Range, quoted};
 use super::{Built, View};
-use crate::traces::TRACE_NS_MAX;
+use crate::traces::{EARLY_NS_MAX, TRACE_NS_MAX};
 
 pub(super) const MAP: View = View {
     name: "service_map",
@@ -95,16 +95,19 @@ fn sql(range: &Range, level: &Level, seconds: &str) -> String {
 }
 
 /// The latest end of the spans that a consumer links to. The kernel sees one trace; a message may
-/// lead into another, and the two meet here, whenever they arrive. Where no link does, producers are
-/// not even read.
+/// lead into another, and the two meet here, whenever they arrive. Where no link does, senders are
+/// not even read. Who sends is the kernel's rule, and consumers are looked for where it finds those of
+/// the range.
 fn lags(range: &Range) -> String {
-    let near = range.widened(TRACE_NS_MAX).of(c::START_TIME);
+    let consumers = range.widened(EARLY_NS_MAX, TRACE_NS_MAX).of(c::START_TIME);
+    let senders = range.widened(TRACE_NS_MAX, TRACE_NS_MAX).of(c::START_TIME);
     format!(
         "SELECT to_trace, to_span, max(epoch_ns(end_time)) AS sent_ns \
          FROM (SELECT trace_id AS to_trace, span_id AS to_span, unnest(links) AS link FROM spans \
-         WHERE kind = 'consumer' AND {near}) \
+         WHERE kind = 'consumer' AND {consumers}) \
          JOIN (SELECT trace_id AS from_trace, span_id AS from_span, end_time FROM spans \
-         WHERE kind IN ('producer', 'client') AND {near}) \
+         WHERE (kind = 'producer' OR kind = 'client' AND messaging_system IS NOT NULL) \
+         AND {senders}) \
          ON from_trace = link['trace_id'] AND from_span = link['span_id'] \
          WHERE link['trace_id'] <> to_trace GROUP BY 1, 2"
     )
