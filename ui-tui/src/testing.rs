@@ -31,9 +31,18 @@ mod properties;
 mod pty;
 mod screens_golden;
 pub(crate) mod signals;
+mod states;
 
 /// 2026-11-22 15:59:46 UTC.
 pub(crate) const NOW_NS: i64 = 1_795_363_186_000_000_000;
+
+/// The sizes of the pictures.
+pub(crate) const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+
+/// A size in the name of a picture.
+fn size_name((width, height): (u16, u16)) -> String {
+    format!("{width}x{height}")
+}
 
 /// What is answered to a request.
 pub(crate) type Canned = fn(&Request) -> Option<Outcome>;

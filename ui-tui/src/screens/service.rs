@@ -427,8 +427,10 @@ impl Screen for Service {
         look.scope.filter.clone()
     }
 
-    fn facts(&self, _look: &Look<'_>) -> Vec<String> {
-        vec![format!("{} requests", format::count(self.heat.total()))]
+    fn facts(&self, look: &Look<'_>) -> Vec<String> {
+        let is_known = look.get::<HeatmapAnswer>(HEAT).is_some();
+        let requests = is_known.then(|| format!("{} requests", format::count(self.heat.total())));
+        requests.into_iter().collect()
     }
 
     fn statements(&self, look: &Look<'_>) -> Vec<String> {

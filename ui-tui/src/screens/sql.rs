@@ -578,7 +578,8 @@ impl Sql {
         }
         let Some((mut pen, answer)) = look.data::<SqlAnswer>(&mut pen, RESULT) else { return };
         if answer.rows.is_empty() {
-            return pane::empty(&mut pen, "no rows", "");
+            let text = ":from and :to are the range above, t chooses another; F6 explains the plan";
+            return pane::empty(&mut pen, "no rows", text);
         }
         // Columns are virtual too: the first is the one under the cursor, when all do not fit.
         let whole: usize = self.columns.iter().map(|column| usize::from(column.min) + 1).sum();

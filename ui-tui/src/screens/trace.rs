@@ -549,7 +549,7 @@ impl Screen for Trace {
     }
 
     fn place_in_time(&self, look: &Look<'_>) -> Option<String> {
-        let model = look.get::<Model>(self.slot)?;
+        let model = look.get::<Model>(self.slot).filter(|model| !model.skeleton.is_empty())?;
         let clock = if look.theme.glyphs.unicode { Clock::DateMilli } else { Clock::Milli };
         let start = format::moment(model.start_ns, look.zone, clock);
         let start = format!("{start}{}", zone_word(model.start_ns, look.zone));
@@ -558,6 +558,9 @@ impl Screen for Trace {
 
     fn facts(&self, look: &Look<'_>) -> Vec<String> {
         let Some(model) = look.get::<Model>(self.slot) else { return Vec::new() };
+        if model.skeleton.is_empty() {
+            return vec!["0 spans".into()];
+        }
         let spans = model.spans() as u64;
         let mut facts = vec![
             format!("{} spans", format::exact(spans)),
@@ -692,7 +695,7 @@ impl Trace {
 
     fn draw_tree(&self, pen: &mut Pen<'_>, look: &Look<'_>) {
         let (width, height) = (pen.width(), pen.height());
-        if let Some(model) = look.get::<Model>(self.slot) {
+        if let Some(model) = look.get::<Model>(self.slot).filter(|m| !m.skeleton.is_empty()) {
             self.draw_strip(&mut pen.part(0, 0, width, 1), model);
         }
         let mut pen = pen.part(0, 1, width, height.saturating_sub(1));

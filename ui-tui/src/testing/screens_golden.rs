@@ -1,11 +1,7 @@
-//! Every screen in three sizes and in its states, compared with pictures.
+//! Every screen in three sizes, compared with pictures.
 
-use super::{Session, incident, refused};
+use super::{SIZES, Session, incident, size_name};
 use crate::action::Place;
-use crate::event::Event;
-use crate::request::Request;
-
-const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
 /// A place, the keys pressed there, and the name of its pictures.
 const SCREENS: [(Place, &str, &str); 8] = [
@@ -18,10 +14,6 @@ const SCREENS: [(Place, &str, &str); 8] = [
     (Place::Services, "i", "why"),
     (Place::Services, "?", "help"),
 ];
-
-fn size_name((width, height): (u16, u16)) -> String {
-    format!("{width}x{height}")
-}
 
 #[test]
 fn screens_look_as_they_did() {
@@ -45,41 +37,6 @@ fn screens_look_right_without_colour_and_in_ascii() {
             session.settle();
             session.check(&format!("{name}/80x24-{look}"));
         }
-    }
-}
-
-fn never(_: &Request) -> Option<crate::request::Outcome> {
-    None
-}
-
-#[test]
-fn states_are_drawn() {
-    for (place, name) in [(Place::Services, "services"), (Place::Traces, "traces")] {
-        let size = (80, 24);
-        let mut loading = Session::at(place, size, "ansi", never);
-        loading.wait(6_000);
-        loading.check(&format!("{name}/loading"));
-
-        let mut empty = Session::at(place, size, "ansi", incident::nothing);
-        empty.settle();
-        empty.check(&format!("{name}/empty"));
-
-        let mut failed = Session::at(place, size, "ansi", |request| Some(refused(request)));
-        failed.settle();
-        failed.check(&format!("{name}/failed"));
-
-        let mut stale = Session::incident(place, size);
-        stale.press_unanswered("r");
-        stale.wait(2_500);
-        stale.check(&format!("{name}/stale"));
-
-        let mut hostile = Session::at(place, size, "ansi", incident::hostile);
-        hostile.settle();
-        hostile.check(&format!("{name}/hostile"));
-
-        let mut small = Session::incident(place, (39, 9));
-        small.event(Event::Resize { width: 39, height: 9 });
-        small.check(&format!("{name}/small"));
     }
 }
 

@@ -1,14 +1,11 @@
 //! Keys and pictures of the error paths.
 
 use crate::action::Place;
-use crate::testing::signals::{
-    answer, check_any_keys, check_pictures, check_states, hostile, session,
-};
+use crate::testing::signals::{answer, check_any_keys, check_pictures, hostile, session};
 
 #[test]
 fn error_paths_look_as_they_did() {
     check_pictures(Place::Errors, "", "errors");
-    check_states(Place::Errors, "errors");
 }
 
 #[test]

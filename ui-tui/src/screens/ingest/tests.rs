@@ -1,14 +1,11 @@
 //! Keys and pictures of what arrives.
 
 use crate::action::Place;
-use crate::testing::signals::{
-    answer, check_any_keys, check_pictures, check_states, hostile, session,
-};
+use crate::testing::signals::{answer, check_any_keys, check_pictures, hostile, session};
 
 #[test]
 fn what_arrives_looks_as_it_did() {
     check_pictures(Place::Ingest, "", "ingest");
-    check_states(Place::Ingest, "ingest");
 }
 
 #[test]

@@ -4,13 +4,12 @@ use api::views::LogVolumeRow;
 
 use super::lines::Volume;
 use crate::action::Place;
-use crate::testing::signals::{check_any_keys, check_pictures, check_states, hostile, session};
+use crate::testing::signals::{check_any_keys, check_pictures, hostile, session};
 
 #[test]
 fn logs_look_as_they_did() {
     check_pictures(Place::Logs, "", "logs");
     check_pictures(Place::Logs, "o", "log-patterns");
-    check_states(Place::Logs, "logs");
 }
 
 #[test]

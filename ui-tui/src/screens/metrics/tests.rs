@@ -2,14 +2,11 @@
 
 use super::entry::in_unit;
 use crate::action::Place;
-use crate::testing::signals::{
-    answer, check_any_keys, check_pictures, check_states, hostile, session,
-};
+use crate::testing::signals::{answer, check_any_keys, check_pictures, hostile, session};
 
 #[test]
 fn metrics_look_as_they_did() {
     check_pictures(Place::Metrics, "", "metrics");
-    check_states(Place::Metrics, "metrics");
 }
 
 #[test]
