@@ -39,32 +39,46 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Answers what is made up for it; for ever nothing to everything else.
-struct Canned(String);
+struct Canned {
+    what: String,
+    /// The tree of the trace that is shown, made before the explorer starts.
+    tree: Option<Bytes>,
+}
+
+impl Canned {
+    fn new(what: &str) -> Canned {
+        let tree = what.parse().ok().and_then(|spans| json(&trace(spans)));
+        Canned { what: what.to_owned(), tree: tree.map(Bytes::from) }
+    }
+
+    fn answer(&self, path: &str) -> Option<Bytes> {
+        match (self.what.as_str(), path) {
+            ("silent", _) => None,
+            ("logs", "logs") => json(&logs(20_000)).map(Bytes::from),
+            (_, path) if path.ends_with("/skeleton") => self.tree.clone(),
+            (_, "services") => json(&services(100)).map(Bytes::from),
+            (_, "heatmap") => {
+                let columns = HeatmapAnswer { column_ns: 1, ..HeatmapAnswer::default() };
+                json(&columns).map(Bytes::from)
+            }
+            _ => None,
+        }
+    }
+}
 
 impl Ask for Canned {
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Answer, ClientError>> {
-        let path = call.path.split('?').next().unwrap_or("").to_owned();
-        let what = self.0.clone();
+        let path = call.path.split('?').next().unwrap_or("");
+        let answer = self.answer(path.trim_start_matches("/api/v1/"));
         Box::pin(async move {
-            match answer(&what, path.trim_start_matches("/api/v1/")) {
+            match answer {
                 Some(bytes) => {
-                    let body = futures::stream::once(std::future::ready(Ok(Bytes::from(bytes))));
+                    let body = futures::stream::once(std::future::ready(Ok(bytes)));
                     Ok(Answer::new(200, None, Box::pin(body)))
                 }
                 None => std::future::pending().await,
             }
         })
-    }
-}
-
-fn answer(what: &str, path: &str) -> Option<Vec<u8>> {
-    match (what, path) {
-        ("silent", _) => None,
-        ("logs", "logs") => json(&logs(20_000)),
-        (spans, path) if path.ends_with("/skeleton") => json(&trace(spans.parse().ok()?)),
-        (_, "services") => json(&services(100)),
-        (_, "heatmap") => json(&HeatmapAnswer { column_ns: 1, ..HeatmapAnswer::default() }),
-        _ => None,
     }
 }
 
@@ -172,7 +186,7 @@ fn explore(what: &str) -> Result<(), Failure> {
     // A range that does not move, so that nothing is asked by itself.
     let range = Some("2026-11-22T15:45Z..+15m".to_owned());
     let options = Options { open, range, ..Options::default() };
-    runtime.block_on(ui_tui::run(Arc::new(Canned(what.to_owned())), options))?;
+    runtime.block_on(ui_tui::run(Arc::new(Canned::new(what)), options))?;
     Ok(())
 }
 
@@ -316,11 +330,12 @@ fn measure() -> Result<(), Failure> {
         println!("  memory {} MiB", logs.resident_mib()?);
         logs.end()?;
     }
-    for spans in ["1000", "100000", "1000000"] {
+    for spans in ["3000", "100000", "1000000"] {
         let mut trace = Terminal::start(spans, (200, 60))?;
-        let first = trace.wait_for("operation")?;
+        let asked = trace.wait_for("Waterfall")?;
+        let shown = trace.wait_for("operation")? - asked;
         trace.quiet(Duration::from_millis(500));
-        println!("200x60, trace of {spans} spans: on the screen after {first:.0?}");
+        println!("200x60, trace of {spans} spans: {shown:.0?} after it was asked for");
         println!("  {}", press_all(&mut trace, &["j", "k"])?);
         println!("  {}", press_all(&mut trace, &["G", "g"])?);
         println!("  memory {} MiB", trace.resident_mib()?);

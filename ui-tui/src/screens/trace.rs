@@ -44,7 +44,7 @@ const MATCHES: usize = 5;
 /// Beyond so many spans their details are asked for one by one.
 const WHOLE_MAX: usize = 2_000;
 /// A trace that takes longer is asked for without its details too.
-const LARGE_AFTER_MS: u64 = 200;
+const LARGE_AFTER_MS: u64 = 80;
 /// A trace to compare with began within this of the trace.
 const FAST_WITHIN_NS: i64 = 1_800_000_000_000;
 const TREE: usize = 0;
@@ -721,8 +721,7 @@ impl Trace {
 
     fn draw_strip(&self, pen: &mut Pen<'_>, model: &Model) {
         let (from, to) = model.window_ns;
-        let columns = usize::from(pen.width().saturating_sub(2));
-        let counts = span_rows::density(&model.skeleton, from, to, columns);
+        let counts = model.density(usize::from(pen.width().saturating_sub(2)));
         let share = |ns: i64| (ns - from) as f64 / (to - from).max(1) as f64;
         let seen = self.zoom.map_or(0.0..1.0, |(from, to)| share(from)..share(to));
         strip(pen, &counts, seen);

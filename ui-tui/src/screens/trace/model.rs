@@ -1,13 +1,13 @@
 //! A trace as the screen needs it, made once where the answer is read.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use api::time;
 use api::views::{SkeletonAnswer, TraceAnswer, TraceSpan};
 use serde_json::Value;
 
-use crate::span_rows::{NO_ROW, Skeleton, flags};
+use crate::span_rows::{self, NO_ROW, Skeleton, flags};
 
 /// Spans as arrays, what is known of each, and its logs.
 #[derive(Debug)]
@@ -23,6 +23,9 @@ pub(crate) struct Model {
     pub(crate) window_ns: (i64, i64),
     pub(crate) services: usize,
     pub(crate) errors: usize,
+    /// How much runs in each column, for the width drawn last: a million spans are counted once, and
+    /// not with each key.
+    density: Mutex<Arc<[u32]>>,
 }
 
 impl From<TraceAnswer> for Model {
@@ -44,6 +47,7 @@ impl From<TraceAnswer> for Model {
             services: skeleton.services.len(),
             errors: (0..skeleton.len()).filter(|row| skeleton.has(*row, flags::ERROR)).count(),
             skeleton: Arc::new(skeleton),
+            density: Mutex::default(),
             answer,
         }
     }
@@ -62,6 +66,7 @@ impl From<SkeletonAnswer> for Model {
             services: skeleton.services.len(),
             errors: (0..skeleton.len()).filter(|row| skeleton.has(*row, flags::ERROR)).count(),
             skeleton: Arc::new(skeleton),
+            density: Mutex::default(),
             answer: TraceAnswer::default(),
         }
     }
@@ -88,6 +93,16 @@ impl Model {
             0 => self.skeleton.len(),
             spans => spans,
         }
+    }
+
+    /// How many spans run in each of so many columns.
+    pub(crate) fn density(&self, columns: usize) -> Arc<[u32]> {
+        let mut known = self.density.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() != columns {
+            let (from, to) = self.window_ns;
+            *known = span_rows::density(&self.skeleton, from, to, columns).into();
+        }
+        Arc::clone(&known)
     }
 
     /// Duration of the trace.
