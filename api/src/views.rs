@@ -217,6 +217,8 @@ questions! {
         by: Text,
         /// Where the tail begins: `0.99` (default), `0.95` or `0.9`.
         quantile: Number,
+        /// Condition over `spans`: only traces with a span that meets it.
+        filter: Text,
     }
     /// Who calls whom, how often, how long, how well (`service_map`).
     Map at "/api/v1/map" gives List<EdgeRow> {
@@ -226,6 +228,8 @@ questions! {
         to: Time,
         /// `service` (default), or a resource attribute that groups services, such as `team`.
         level: Text,
+        /// Condition over `spans`: only traces with a span that meets it.
+        filter: Text,
     }
     /// Traces, found by conditions and sorted.
     Traces at "/api/v1/traces" gives List<TraceRow> {
@@ -271,6 +275,8 @@ questions! {
         to: Time,
         /// Root operation: its name, or service and name.
         root: Text,
+        /// Condition over `spans`: only traces with a span that meets it.
+        filter: Text,
     }
     /// What could be faster, by rule (`bottlenecks`).
     Bottlenecks at "/api/v1/bottlenecks" gives List<BottleneckRow> {

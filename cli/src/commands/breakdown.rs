@@ -55,6 +55,7 @@ pub(crate) async fn run(args: BreakdownArgs, screen: Screen) -> Result<Exit, Fai
             root: args.root,
             by: Some(args.by),
             quantile: args.quantile,
+            filter: None,
         };
         return asking::run(
             &question,

@@ -15,6 +15,9 @@ pub(crate) struct ErrorsArgs {
     /// Operation of the traces' root: its name, or service and name
     #[arg(long, value_name = "OPERATION")]
     root: Option<String>,
+    /// Only traces with a span that meets this SQL condition
+    #[arg(long = "where", value_name = "CONDITION")]
+    filter: Option<String>,
     #[command(flatten)]
     range: Range,
     #[command(flatten)]
@@ -23,7 +26,8 @@ pub(crate) struct ErrorsArgs {
 
 pub(crate) async fn run(args: ErrorsArgs, screen: Screen) -> Result<Exit, Failure> {
     let range = args.range.read()?;
-    let question = Errors { from: range.from, to: range.to, root: args.root };
+    let (root, filter) = (args.root, args.filter);
+    let question = Errors { from: range.from, to: range.to, root, filter };
     asking::run(&question, &args.wanted, screen, async |source, answer, out| {
         if answer.rows.is_empty() {
             return asking::write_why_empty(source, &answer.range, "no span is in error", out)

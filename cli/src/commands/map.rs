@@ -17,11 +17,15 @@ mod tests;
 #[command(after_long_help = "Examples:
   otlake map
   otlake map --since 15m --format dot | dot -Tsvg > map.svg
+  otlake map --where \"status_code = 'error'\"
   otlake map --level team --format mermaid")]
 pub(crate) struct MapArgs {
     /// service, or a resource attribute that groups services, such as team
     #[arg(long, value_name = "LEVEL", default_value = "service")]
     level: String,
+    /// Only traces with a span that meets this SQL condition
+    #[arg(long = "where", value_name = "CONDITION")]
+    filter: Option<String>,
     /// Form of the answer
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: MapForm,
@@ -46,7 +50,8 @@ enum MapForm {
 
 pub(crate) async fn run(args: MapArgs, screen: Screen) -> Result<Exit, Failure> {
     let range = args.range.read()?;
-    let question = Map { from: range.from, to: range.to, level: Some(args.level) };
+    let (level, filter) = (Some(args.level), args.filter);
+    let question = Map { from: range.from, to: range.to, level, filter };
     let format = if args.format == MapForm::Json { Form::Json } else { Form::Table };
     let wanted = Wanted { format, more: args.more };
     asking::run(&question, &wanted, screen, async |source, answer, out| {

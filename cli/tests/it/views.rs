@@ -75,6 +75,29 @@ fn check_truth(shop: &ShopServer) {
     check_diffs(shop);
     check_errors(shop);
     check_conditions(shop);
+    check_views_of_traces(shop);
+}
+
+/// A view of the traces that have a certain span, against the same sums over these traces.
+fn check_views_of_traces(shop: &ShopServer) {
+    for condition in ["service_name = 'payment'", "is_error", "self_ns > 20000000", "name = 'x'"] {
+        let traces = format!("trace_id IN (SELECT trace_id FROM spans WHERE {condition})");
+        let quoted = condition.replace('\'', "''");
+        let edges = shop.sql(&format!(
+            "SELECT src, dst, edge_kind, calls, client_sum_ns AS ns \
+             FROM service_map(NULL, NULL, NULL, '{quoted}') ORDER BY 1, 2, 3"
+        ));
+        let summed = shop.sql(&format!(
+            "SELECT src, dst, edge_kind, sum(calls) AS calls, sum(client_ns) AS ns \
+             FROM service_edges WHERE {traces} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        ));
+        assert_eq!(edges, summed, "map of {condition}");
+        let errors = shop.sql(&format!(
+            "SELECT coalesce(sum(count), 0) AS n FROM error_paths(NULL, NULL, NULL, '{quoted}')"
+        ));
+        let counted = shop.sql(&format!("SELECT count(*) AS n FROM error_origins WHERE {traces}"));
+        assert_eq!(errors, counted, "errors of {condition}");
+    }
 }
 
 /// Conditions that the kernel's node applies itself, against the same ones tested above it.

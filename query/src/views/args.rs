@@ -9,11 +9,11 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
-use schemas::ids;
+use schemas::{columns as c, ids};
 use std::ops::ControlFlow;
 
 use crate::guard::guard_condition;
-use crate::traces::{now_ns, root_start};
+use crate::traces::{EARLY_NS_MAX, TRACE_NS_MAX, now_ns, root_start};
 use crate::{GuardLimits, QueryError};
 
 /// Arguments that are read one after the other.
@@ -43,6 +43,13 @@ impl Range {
         let to = self.to.map(|ns| format!("{column} < {}", time::sql_literal(ns)));
         let bounds: Vec<String> = from.into_iter().chain(to).collect();
         if bounds.is_empty() { "TRUE".to_owned() } else { bounds.join(" AND ") }
+    }
+
+    /// The condition that a trace of the range has a span for which one holds; `TRUE` without one.
+    pub(super) fn of_traces_with(&self, condition: Option<&str>) -> String {
+        let Some(condition) = condition else { return "TRUE".to_owned() };
+        let near = self.widened(EARLY_NS_MAX, TRACE_NS_MAX).of(c::START_TIME);
+        format!("trace_id IN (SELECT trace_id FROM spans WHERE {near} AND {condition})")
     }
 
     /// The range with some time more before and after it.

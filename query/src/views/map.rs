@@ -1,4 +1,4 @@
-//! `service_map(from, to, level)`: who calls whom, how often, how long, how well.
+//! `service_map(from, to, level, traces)`: who calls whom, how often, how long, how well.
 
 use schemas::Kind;
 use schemas::columns as c;
@@ -9,7 +9,7 @@ use crate::traces::{EARLY_NS_MAX, TRACE_NS_MAX};
 
 pub(super) const MAP: View = View {
     name: "service_map",
-    usage: "[from [, to [, level]]]",
+    usage: "[from [, to [, level [, traces]]]]",
     columns: || {
         use Kind::{Bool, Float64, Id16, Int64, Text, Time};
         vec![
@@ -53,7 +53,8 @@ pub(super) const MAP: View = View {
             Some(seconds) => format!("{seconds:?}"),
             None => SECONDS_SEEN.to_owned(),
         };
-        Ok(Built::plain(sql(&range, &level, &seconds)))
+        let traces = range.of_traces_with(args.condition()?.as_deref());
+        Ok(Built::plain(sql(&range, &level, &seconds, &traces)))
     },
 };
 
@@ -64,7 +65,7 @@ const SECONDS_SEEN: &str = "greatest(1.0, (epoch_ns(last_seen) - epoch_ns(first_
 const GAP: &str = "coalesce(edge_gap_ns, \
                    CASE edge_kind WHEN 'receive' THEN greatest(0, epoch_ns(start_time) - sent_ns) END)";
 
-fn sql(range: &Range, level: &Level, seconds: &str) -> String {
+fn sql(range: &Range, level: &Level, seconds: &str, traces: &str) -> String {
     let percentiles = ["client", "server", "gap"].map(|side| {
         let percentile = |q: &str| format!("hist_quantile({side}, {q}) / 1e6");
         ["0.5", "0.9", "0.99"].map(percentile).join(", ")
@@ -89,7 +90,7 @@ fn sql(range: &Range, level: &Level, seconds: &str) -> String {
          min(start_time) AS first_seen, max(start_time) AS last_seen, \
          exemplars(trace_id, duration_ns, edge_client_error OR edge_server_error) AS example \
          FROM {before}({lags}) RIGHT JOIN spans ON trace_id = to_trace AND span_id = to_span{after} \
-         WHERE edge_kind IS NOT NULL AND {roots} GROUP BY 1, 2, 3, 4, 5) \
+         WHERE edge_kind IS NOT NULL AND {roots} AND {traces} GROUP BY 1, 2, 3, 4, 5) \
          ORDER BY calls DESC, src, dst"
     )
 }

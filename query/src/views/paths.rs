@@ -22,6 +22,8 @@ pub(super) struct Subject {
     key: String,
     /// Only these spans have a key of their own.
     condition: Option<String>,
+    /// Only of traces that have such a span.
+    traces: Option<String>,
 }
 
 impl Subject {
@@ -29,11 +31,16 @@ impl Subject {
     pub(super) fn read(args: &mut Args<'_>) -> Result<Subject> {
         let (range, root) = (args.range()?, args.text()?);
         let key = key(&args.text()?.unwrap_or_else(|| "service".to_owned()));
-        Ok(Subject { range, root, key, condition: None })
+        Ok(Subject { range, root, key, condition: None, traces: None })
     }
 
     pub(super) fn with_condition(mut self, condition: Option<String>) -> Subject {
         self.condition = condition;
+        self
+    }
+
+    pub(super) fn of_traces_with(mut self, condition: Option<String>) -> Subject {
+        self.traces = condition;
         self
     }
 
@@ -50,10 +57,11 @@ impl Subject {
         format!(
             "SELECT trace_id, root_duration_ns, {ROOT} AS root, {key} AS key, \
              sum(critical_ns) AS path_ns, count(*) AS spans, max(trace_state) AS trace_state \
-             FROM spans WHERE {} AND {} AND is_main AND critical_ns > 0 \
+             FROM spans WHERE {} AND {} AND {} AND is_main AND critical_ns > 0 \
              GROUP BY 1, 2, 3, 4",
             self.range.of_roots(),
             root_condition(self.root.as_deref()),
+            self.range.of_traces_with(self.traces.as_deref()),
         )
     }
 }

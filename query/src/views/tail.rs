@@ -1,4 +1,4 @@
-//! `tail_attribution(from, to, root, by, q)`: what makes the slow traces slower than the middle.
+//! `tail_attribution(from, to, root, by, q, traces)`: what makes the slow traces slower than the middle.
 
 use analysis::random::seed_of;
 use analysis::tail::{TailAttribution, TailStart, tail_attribution};
@@ -14,7 +14,7 @@ use crate::QueryError;
 
 pub(super) const TAIL: View = View {
     name: "tail_attribution",
-    usage: "[from [, to [, root [, by [, 0.99 | 0.95 | 0.9]]]]]",
+    usage: "[from [, to [, root [, by [, 0.99 | 0.95 | 0.9 [, traces]]]]]]",
     columns: || {
         use Kind::{Float64, Id16, Int64, Text};
         vec![
@@ -42,7 +42,7 @@ pub(super) const TAIL: View = View {
             Some(0.9) => TailStart::P90,
             Some(other) => return Err(args.wrong(&format!("{other} is none of 0.99, 0.95, 0.9"))),
         };
-        let sql = subject.sql();
+        let sql = subject.of_traces_with(args.condition()?).sql();
         let seed = seed_of(&[&sql]);
         Ok(Built::folded(sql, move || Folded { gathered: Gathered::default(), start, seed }))
     },

@@ -1,6 +1,6 @@
 //! Error paths: where errors begin, which way they take, and whether a user saw them.
 
-use api::views::{ErrorRow, Errors as Question, List as Rows, Options};
+use api::views::{ErrorRow, Errors as Question, List as Rows};
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
@@ -257,9 +257,9 @@ impl Screen for Errors {
     }
 
     fn load(&mut self, cx: &mut Cx<'_>) {
-        let question = Question { from: cx.fixed.from(), to: cx.fixed.to(), root: None };
-        let options = Options { sql: Some(true), ..Options::default() };
-        cx.ask(ROWS, Request::view(&question, &options));
+        let (from, to) = (cx.fixed.from(), cx.fixed.to());
+        let question = Question { from, to, ..Question::default() };
+        cx.ask(ROWS, Request::view(&question, &cx.scope.options()));
     }
 
     fn told(&mut self, _slot: usize, cx: &mut Cx<'_>) {
@@ -332,7 +332,7 @@ impl Screen for Errors {
             facts.push(format!("through {service}, of {}", answer.rows.len()));
         }
         if !look.scope.filter.is_empty() {
-            facts.push("of whole traces: not filtered".to_owned());
+            facts.push("of traces with such a span".to_owned());
         }
         facts
     }

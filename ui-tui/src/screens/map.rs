@@ -9,7 +9,7 @@ use crate::format;
 use crate::overlay::{Overlay, filter};
 use crate::pane;
 use crate::request::Request;
-use crate::scope::{Compare, Fixed};
+use crate::scope::{Compare, Fixed, Scope};
 use crate::theme::Role;
 use crate::widgets::map::matrix::Matrix;
 use crate::widgets::map::{self, Map as Drawing, Step, export};
@@ -76,9 +76,9 @@ pub(crate) struct Map {
     list: List,
 }
 
-fn map_of(range: Fixed) -> Request {
-    let question = Question { from: range.from(), to: range.to(), level: None };
-    Request::view(&question, &Options { sql: Some(true), ..Options::default() })
+fn map_of(range: Fixed, scope: &Scope) -> Request {
+    let question = Question { from: range.from(), to: range.to(), ..Question::default() };
+    Request::view(&question, &scope.options())
 }
 
 /// The map with the cursor on a service.
@@ -103,7 +103,7 @@ impl Map {
     fn ask_for_colours(&mut self, cx: &mut Cx<'_>) {
         cx.fresh = std::mem::take(&mut self.is_fresh);
         match period_before(cx.fixed, cx.scope.compare) {
-            Some(range) => cx.ask(BEFORE, map_of(range)),
+            Some(range) => cx.ask(BEFORE, map_of(range, cx.scope)),
             None => cx.slots[BEFORE].clear(cx.out),
         }
         let options = Options { sql: Some(true), ..Options::default() };
@@ -406,7 +406,7 @@ impl Screen for Map {
 
     fn load(&mut self, cx: &mut Cx<'_>) {
         self.is_fresh = cx.fresh;
-        cx.ask(EDGES, map_of(cx.fixed));
+        cx.ask(EDGES, map_of(cx.fixed, cx.scope));
         if cx.slots[EDGES].ticket().is_none() {
             self.ask_for_colours(cx);
         }
@@ -492,7 +492,7 @@ impl Screen for Map {
             facts.push(format!("+{hidden} farther away"));
         }
         if !look.scope.filter.is_empty() {
-            facts.push("of whole traces: not filtered".to_owned());
+            facts.push("of traces with such a span".to_owned());
         }
         facts
     }

@@ -62,6 +62,8 @@ pub(crate) struct Service {
     is_own: bool,
     /// What depends on the heatmap is asked past every cache.
     is_fresh: bool,
+    /// The cursor has been put on the part that has grown most.
+    is_placed: bool,
     parts: List,
     different: List,
     shown: Parts,
@@ -76,6 +78,7 @@ pub(crate) fn open(name: &str) -> Box<dyn Screen> {
         heat: Heat::default(),
         is_own: false,
         is_fresh: false,
+        is_placed: false,
         parts: List::default(),
         different: List::default(),
         shown: Parts::default(),
@@ -106,11 +109,39 @@ impl Service {
             to_ns: Some(chosen.to_ns),
         });
         cx.ask(NOW, parts::request(&chosen, range, self.by));
-        match self.baseline(&requests, cx) {
+        self.load_baseline(&requests, cx);
+        self.load_different(cx);
+    }
+
+    fn load_baseline(&self, requests: &str, cx: &mut Cx<'_>) {
+        match self.baseline(requests, cx) {
             Some((condition, range)) => cx.ask(BEFORE, parts::request(&condition, range, self.by)),
             None => cx.slots[BEFORE].clear(cx.out),
         }
-        self.load_different(cx);
+    }
+
+    /// Where the period before has no traces, a selection is held against the rest.
+    fn replace_empty_baseline(&mut self, cx: &mut Cx<'_>) {
+        let is_empty = cx.get::<SqlAnswer>(BEFORE).is_some_and(|answer| answer.rows.is_empty());
+        if is_empty && self.against == Against::Period && self.heat.selection.is_some() {
+            self.against = Against::Rest;
+            let requests = self.requests(cx.get(MEANING));
+            self.load_baseline(&requests, cx);
+        }
+    }
+
+    /// Begins at the part that has grown most.
+    fn place_cursor(&mut self, cx: &Cx<'_>) {
+        let is_known = |slot: usize| cx.slots[slot].ticket().is_none();
+        if self.is_placed || !is_known(NOW) || !is_known(BEFORE) {
+            return;
+        }
+        let growth = |part: &&Part| part.before_ms.map_or(0.0, |before| part.mean_ms - before);
+        let grown = self.shown.rows.iter().max_by(|a, b| growth(a).total_cmp(&growth(b)));
+        if let Some(part) = grown.filter(|part| growth(part) > 0.0) {
+            self.parts.hold(part.key.clone());
+            self.is_placed = true;
+        }
     }
 
     /// The same as soon as it is known what is selected: once the heatmap is there, and the filter has
@@ -194,6 +225,7 @@ impl Service {
     fn refresh_parts(&mut self, cx: &Cx<'_>) {
         let now = cx.get::<SqlAnswer>(NOW).map(parts::read).unwrap_or_default();
         let before = cx.get::<SqlAnswer>(BEFORE).map(parts::read);
+        let before = before.filter(|parts| !parts.is_empty());
         self.shown = Parts::of(now, before.as_deref());
     }
 
@@ -328,7 +360,9 @@ impl Screen for Service {
             }
             MEANING => self.load_parts_when_known(cx),
             NOW | BEFORE => {
+                self.replace_empty_baseline(cx);
                 self.refresh_parts(cx);
+                self.place_cursor(cx);
                 self.parts.find(self.shown.rows.iter().map(|part| part.key.as_str()));
             }
             _ => {}
@@ -344,6 +378,7 @@ impl Screen for Service {
             Action::NextView => {
                 self.by = self.by.next();
                 self.parts.release();
+                self.is_placed = false;
                 self.load_parts(cx);
             }
             Action::Difference if focus == DIFFERENT_PANE => self.open_comparison(cx),
@@ -369,6 +404,7 @@ impl Screen for Service {
                 let moved = self.parts.act(other, len, cx.height(TIME_PANE));
                 if let Some(part) = self.parts.at(len).and_then(|at| self.shown.rows.get(at)) {
                     self.parts.hold(part.key.clone());
+                    self.is_placed = true;
                 }
                 return moved;
             }
@@ -506,7 +542,7 @@ impl Service {
         for (y, i) in (0..).zip(window) {
             let rest = last < len && i + 1 == last && at != Some(i);
             let row = if rest { self.shown.rest(i) } else { self.shown.rows[i].clone() };
-            self.draw_part(&mut pen, y, &row, look);
+            self.draw_part(&mut pen, y, &row);
             if at == Some(i) {
                 let width = pen.width();
                 pen.restyle(0, y, width / 2 - 2, 1, pen.style(Role::Cursor));
@@ -515,10 +551,10 @@ impl Service {
         }
     }
 
-    fn draw_part(&self, pen: &mut Pen<'_>, y: u16, part: &Part, look: &Look<'_>) {
+    fn draw_part(&self, pen: &mut Pen<'_>, y: u16, part: &Part) {
         let width = pen.width();
         let name = (width * 2 / 5).min(48);
-        let with_before = width >= 100 && look.get::<SqlAnswer>(BEFORE).is_some();
+        let with_before = width >= 100 && part.before_ms.is_some();
         let right = if with_before { 30 } else { 16 };
         let bar = width.saturating_sub(name + right + 4);
         pen.text(1, y, name, &SafeText::new(&part.key), Role::Text);

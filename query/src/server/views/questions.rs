@@ -31,20 +31,26 @@ impl Answers for Breakdown {
 }
 
 impl Answers for Tail {
+    const OVER: Option<Over> = Some(Over::Spans);
+
     async fn answer(self, asking: &mut Asking) -> Result<List<TailRow>, QueryError> {
         let range = range(self.from, self.to)?;
         let texts = [&range.from, &range.to, &self.root, &self.by].map(literal);
         let quantile = self.quantile.map_or("NULL".to_owned(), |quantile| quantile.to_string());
-        let arguments = format!("{}, {quantile}", texts.join(", "));
+        let traces = literal(&asking.selection(self.filter.as_deref(), &range)?);
+        let arguments = format!("{}, {quantile}, {traces}", texts.join(", "));
         let rows = asking.call("tail_attribution", &arguments).await?;
         Ok(asking.list(rows, range))
     }
 }
 
 impl Answers for Map {
+    const OVER: Option<Over> = Some(Over::Spans);
+
     async fn answer(self, asking: &mut Asking) -> Result<List<EdgeRow>, QueryError> {
         let range = range(self.from, self.to)?;
-        let arguments = [&range.from, &range.to, &self.level].map(Option::as_deref);
+        let traces = asking.selection(self.filter.as_deref(), &range)?;
+        let arguments = [&range.from, &range.to, &self.level, &traces].map(Option::as_deref);
         let rows = asking.view("service_map", &arguments).await?;
         Ok(asking.list(rows, range))
     }
@@ -69,9 +75,12 @@ impl Answers for Trace {
 }
 
 impl Answers for Errors {
+    const OVER: Option<Over> = Some(Over::Spans);
+
     async fn answer(self, asking: &mut Asking) -> Result<List<ErrorRow>, QueryError> {
         let range = range(self.from, self.to)?;
-        let arguments = [&range.from, &range.to, &self.root].map(Option::as_deref);
+        let traces = asking.selection(self.filter.as_deref(), &range)?;
+        let arguments = [&range.from, &range.to, &self.root, &traces].map(Option::as_deref);
         let rows = asking.view("error_paths", &arguments).await?;
         Ok(asking.list(rows, range))
     }

@@ -154,6 +154,11 @@ fn filter_lines_select(filled: &Filled) {
     let cells: u64 = heatmap.cells.iter().map(|cell| cell.count).sum();
     let edge = filled.shop.truth.edges[&Edge { from: "order", to: "payment" }];
     assert_eq!(cells, edge.server_errors);
+    let map = searched(filled, Map::default(), failed);
+    let shown = map.rows.iter().find(|row| (&*row.src, &*row.dst) == ("order", "payment"));
+    assert_eq!(shown.unwrap().server_errors, edge.server_errors);
+    assert!(searched(filled, Map::default(), "service=nobody").rows.is_empty());
+    assert!(searched(filled, Errors::default(), "service=nobody").rows.is_empty());
 }
 
 fn wrong_lines_say_where(filled: &Filled) {
@@ -166,7 +171,7 @@ fn wrong_lines_say_where(filled: &Filled) {
     let answer = searched(filled, Services::default(), "http.rout=x");
     let warnings = &answer.basis.stats.warnings;
     assert!(warnings.iter().any(|w| w.contains("did you mean http.route?")), "{warnings:?}");
-    let none = filled.try_ask(&Map::default(), &with_search("service=a"));
+    let none = filled.try_ask(&Bottlenecks::default(), &with_search("service=a"));
     assert!(none.unwrap_err().to_string().contains("takes no filter line"));
 }
 
