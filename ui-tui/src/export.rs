@@ -14,6 +14,7 @@ use crate::overlay::Form;
 use crate::request::Request;
 use crate::screens::Grid;
 
+pub(crate) mod otlp;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,11 @@ pub(crate) fn effect(app: &App, form: Form) -> Result<Effect, String> {
     Ok(match form {
         Form::Csv => Effect::Write { name: name("csv"), bytes: csv(&rows()?).into_bytes() },
         Form::Json => Effect::Write { name: name("json"), bytes: json(&rows()?).into_bytes() },
+        Form::Otlp => {
+            let records = app.top().screen.otlp(&app.top_look());
+            let why = "OTLP is written of a trace with its spans, and of log records; `otlake export` writes all of a range";
+            Effect::Write { name: name("otlp.json"), bytes: records.ok_or(why)?.into_bytes() }
+        }
         Form::Text => Effect::Write { name: name("txt"), bytes: picture(app).into_bytes() },
         Form::Svg => Effect::Write { name: name("svg"), bytes: svg(app).into_bytes() },
         Form::Arrow => {

@@ -72,6 +72,8 @@ pub(crate) enum Form {
     Json,
     /// The statement's whole answer, encoded by the server.
     Arrow,
+    /// Spans or log records, as their senders would send them.
+    Otlp,
     /// The whole screen as a picture of text.
     Text,
     Svg,
@@ -87,6 +89,7 @@ impl Overlay {
                 row('c', "rows as CSV", Form::Csv),
                 row('j', "rows as JSON", Form::Json),
                 row('a', "the whole answer as an Arrow stream", Form::Arrow),
+                row('o', "spans or log records as OTLP", Form::Otlp),
                 row('t', "this screen as text", Form::Text),
                 row('v', "this screen as SVG", Form::Svg),
             ],

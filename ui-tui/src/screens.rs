@@ -298,6 +298,10 @@ pub(crate) trait Screen: fmt::Debug + Send {
     fn grid(&self, _look: &Look<'_>) -> Option<Grid> {
         None
     }
+    /// The records that are seen, as one OTLP request in JSON.
+    fn otlp(&self, _look: &Look<'_>) -> Option<String> {
+        None
+    }
     /// Data that moves with the clock is asked for again in live mode.
     fn is_live(&self) -> bool {
         true

@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use super::{Cx, Grid, Look, Screen, Subject, trace};
 use crate::action::{Action, Layer, Place};
 use crate::chart_data::unix_ns;
+use crate::export::otlp;
 use crate::format;
 use crate::pane;
 use crate::request::Request;
@@ -525,6 +526,11 @@ impl Screen for Logs {
             }
             Of::Trace { trace_id, .. } => format!("trace={}", format::short_id(trace_id)),
         }
+    }
+
+    fn otlp(&self, look: &Look<'_>) -> Option<String> {
+        let lines = &look.get::<LogsAnswer>(LINES)?.rows;
+        (!lines.is_empty()).then(|| otlp::logs(lines.iter().map(|line| &line.log)))
     }
 
     fn grid(&self, look: &Look<'_>) -> Option<Grid> {

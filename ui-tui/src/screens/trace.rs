@@ -12,6 +12,7 @@ use ratatui::layout::Rect;
 
 use super::{Cx, Grid, Look, Screen, Subject, compare, logs};
 use crate::action::{Action, Layer, Place};
+use crate::export::otlp;
 use crate::format::{self, Clock};
 use crate::pane;
 use crate::request::Request;
@@ -601,6 +602,11 @@ impl Screen for Trace {
             json: serde_json::to_string_pretty(span).ok(),
             ..base
         }
+    }
+
+    fn otlp(&self, look: &Look<'_>) -> Option<String> {
+        let spans = &look.get::<Model>(self.slot)?.answer.spans;
+        (!spans.is_empty()).then(|| otlp::spans(spans))
     }
 
     fn grid(&self, look: &Look<'_>) -> Option<Grid> {
