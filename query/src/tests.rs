@@ -5,5 +5,6 @@ mod damaged;
 mod differential;
 mod explain;
 mod fixture;
+mod large;
 mod newest;
 mod settled;

@@ -93,6 +93,14 @@ impl Val {
 
 pub(super) type Attributes = BTreeMap<String, Val>;
 
+/// From this number on all rows are of one trace.
+pub(super) const OF_ONE_TRACE: i64 = 1_000_000;
+
+/// Three numbers are a trace.
+fn trace_of(number: i64) -> i128 {
+    i128::from(number.min(OF_ONE_TRACE) / 3)
+}
+
 /// One span: its number is its duration and its span id.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
@@ -162,8 +170,7 @@ fn base_column(field: &Field, rows: &[Row], promote: &BTreeSet<&str>) -> ArrayRe
         }
         c::TRACE_ID => {
             let mut b = FixedSizeBinaryBuilder::new(16);
-            rows.iter()
-                .for_each(|r| b.append_value(i128::from(r.number / 3).to_be_bytes()).unwrap());
+            rows.iter().for_each(|r| b.append_value(trace_of(r.number).to_be_bytes()).unwrap());
             Arc::new(b.finish())
         }
         c::DURATION_NS => Arc::new(rows.iter().map(|r| r.number).collect::<Int64Array>()),
@@ -198,6 +205,8 @@ pub(super) struct World {
     dir: tempfile::TempDir,
     files: Vec<Arc<DataFile>>,
     live: Vec<Arc<Batch>>,
+    /// Memory of a query; without it as much as it takes.
+    pub(super) memory_bytes: usize,
 }
 
 /// How a query runs.
@@ -210,7 +219,8 @@ pub(super) struct Settings {
 
 impl World {
     pub(super) fn new() -> World {
-        World { dir: tempfile::tempdir().unwrap(), files: Vec::new(), live: Vec::new() }
+        let dir = tempfile::tempdir().unwrap();
+        World { dir, files: Vec::new(), live: Vec::new(), memory_bytes: usize::MAX }
     }
 
     pub(super) fn live(&mut self, rows: &[Row], promote: &BTreeSet<&str>) {
@@ -324,6 +334,7 @@ impl World {
         list.register_catalog("otlake".into(), Arc::new(catalog));
         let env = RuntimeEnvBuilder::new()
             .with_object_store_registry(Arc::new(JailedStore::new(store)))
+            .with_memory_limit(self.memory_bytes, 1.0)
             .build_arc()
             .unwrap();
         let template = template(&EngineConfig::new(self.dir.path().join("spill")));

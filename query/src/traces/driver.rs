@@ -2,6 +2,7 @@
 //! end, by the partition that ends last.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,10 +18,10 @@ use tokio::sync::OnceCell;
 use tokio::sync::mpsc::Sender;
 
 use super::exec::TraceExec;
-use super::group::Pending;
+use super::group::{Pending, runs};
 use super::split::{Split, trace_ids};
 use super::window::Learned;
-use super::worker::Worker;
+use super::worker::{Piece, Worker};
 
 /// Memory of the kernel for one span: its struct, its facts, its place in the tree.
 const SPAN_BYTES: usize = 640;
@@ -105,7 +106,8 @@ impl Partition {
     pub(super) async fn run(mut self) -> Result<()> {
         let shared = Arc::clone(&self.node.shared);
         let (ids, context) = (Arc::clone(&self.node.ids), Arc::clone(&self.context));
-        let split = shared.split.get_or_try_init(|| Split::find(ids, context)).await?;
+        let rows_max = self.rows_max();
+        let split = shared.split.get_or_try_init(|| Split::find(ids, context, rows_max)).await?;
         if let Some(lesson) = &self.node.lesson {
             let learn = || async {
                 Learned::from(lesson, split.sample(), &self.context).await.map(Arc::new)
@@ -130,6 +132,14 @@ impl Partition {
             self.aside_memory.free();
         }
         Ok(())
+    }
+
+    /// Rows of one scattered trace that fit into the memory of the query, with what the kernel needs.
+    fn rows_max(&self) -> u64 {
+        match self.context.memory_pool().memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes as u64 / (ROW_BYTES + SPAN_BYTES as u64),
+            _ => u64::MAX,
+        }
     }
 
     /// In how many turns the scattered traces fit into half the memory of the query.
@@ -171,17 +181,23 @@ impl Partition {
     /// Rows of whole runs: through the kernel, or set aside. Gives the runs that begin here.
     async fn chunk(&mut self, rows: &RecordBatch, split: &Split, turn: Turn) -> Result<u64> {
         let mut aside = vec![false; rows.num_rows()];
+        let mut too_large: Vec<Range<usize>> = Vec::new();
         let (mut runs, mut is_aside) = (0, false);
-        let mut is_whole = false;
+        let (mut is_whole, mut is_large) = (false, false);
         for (row, id) in trace_ids(rows, self.node.layout.trace_id())?.enumerate() {
             if row == 0 || self.last != Some(id) {
                 runs += u64::from(self.last != Some(id));
                 self.last = Some(id);
                 let is_split = split.contains(id);
-                is_aside = is_split && Split::pass(id, turn.of) == turn.pass;
+                is_large = is_split && split.too_large(id).is_some();
+                is_aside = is_split && !is_large && Split::pass(id, turn.of) == turn.pass;
                 is_whole |= !is_split;
+                too_large.extend(is_large.then_some(row..row));
             }
             aside[row] = is_aside;
+            if let Some(range) = too_large.last_mut().filter(|_| is_large) {
+                range.end = row + 1;
+            }
         }
         if aside.contains(&true) {
             let rows = compact(&filter(rows, aside)?)?;
@@ -192,20 +208,35 @@ impl Partition {
             let out = self.worker.run(rows, |id| split.contains(id))?;
             self.give(out).await?;
         }
+        for range in too_large.into_iter().filter(|_| turn.pass == 0) {
+            let piece = rows.slice(range.start, range.len());
+            self.give_piece(&piece, |id| split.too_large(id)).await?;
+        }
         Ok(runs)
     }
 
-    /// Rows of a trace that does not fit into memory go on without facts, and the query goes on.
+    /// Rows of a trace that is too large go on without facts; `all` says how many it has.
+    async fn give_piece(
+        &mut self,
+        rows: &RecordBatch,
+        all: impl Fn(u128) -> Option<u64>,
+    ) -> Result<()> {
+        let Some(id) = trace_ids(rows, self.node.layout.trace_id())?.next() else { return Ok(()) };
+        let piece = match self.node.shared.too_large.lock().insert(id) {
+            true => Piece::First(all(id).unwrap_or(rows.num_rows() as u64)),
+            false => Piece::Later,
+        };
+        let out = self.worker.run_piece(rows, piece)?;
+        self.give(out).await
+    }
+
+    /// Rows of a trace that lies in one place and does not fit into memory after all.
     async fn too_large(&mut self, rows: &RecordBatch, turn: Turn) -> Result<u64> {
         let Some(id) = trace_ids(rows, self.node.layout.trace_id())?.next() else { return Ok(0) };
         let is_new = self.last != Some(id);
         self.last = Some(id);
-        if self.node.shared.too_large.lock().insert(id) {
-            self.worker.count_too_large();
-        }
         if turn.pass == 0 {
-            let out = self.worker.run_too_large(rows)?;
-            self.give(out).await?;
+            self.give_piece(rows, |_| None).await?;
         }
         Ok(u64::from(is_new))
     }
@@ -226,14 +257,15 @@ impl Partition {
             let places: Vec<(usize, usize)> = rest[..end].iter().map(|r| (r.1, r.2)).collect();
             let chunk = interleave_record_batch(&batches, &places)?;
             let fits = self.pending_memory.try_resize(end * SPAN_BYTES).is_ok();
-            let out = match fits && !too_large {
-                true => self.worker.run(&chunk, |_| false)?,
-                false => {
-                    self.worker.count_too_large();
-                    self.worker.run_too_large(&chunk)?
+            if fits && !too_large {
+                let out = self.worker.run(&chunk, |_| false)?;
+                self.give(out).await?;
+            } else {
+                let ids: Vec<u128> = rest[..end].iter().map(|row| row.0).collect();
+                for run in runs(&ids) {
+                    self.give_piece(&chunk.slice(run.start, run.len()), |_| None).await?;
                 }
-            };
-            self.give(out).await?;
+            }
             rest = &rest[end..];
         }
         Ok(())

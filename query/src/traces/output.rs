@@ -24,6 +24,8 @@ pub(super) struct Run {
     pub(super) is_complete: bool,
     /// False for a trace too large for the memory of the query: its facts are null.
     pub(super) is_known: bool,
+    /// Spans of the trace; of one that does not fit into memory, its rows.
+    pub(super) span_count: i64,
 }
 
 /// Traces of which the columns are made. Facts refer to rows from the first of their trace.
@@ -215,8 +217,7 @@ impl Chunk<'_> {
                 Arc::new(times.collect::<TimestampNanosecondArray>())
             }
             F::Duration => self.run_ints(|r| root(r).map(|s| s.duration_ns)),
-            F::SpanCount => self
-                .run_ints(|r| Some(if r.is_known { r.facts.spans.into() } else { r.len as i64 })),
+            F::SpanCount => self.run_ints(|r| Some(r.span_count)),
             F::ErrorCount => count(|f| f.errors),
             F::IsError => {
                 let of =

@@ -4,7 +4,7 @@
 //! can run as the rows come. A first look at the ids alone finds the others: traces with more than
 //! one run, over all files and live rows. They are few, and are brought together in memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -21,8 +21,10 @@ use super::sample::Sample;
 #[derive(Debug, Default)]
 pub(super) struct Split {
     traces: HashSet<u128>,
-    /// Rows of these traces.
+    /// Rows of these traces, but for those that are too large.
     rows: u64,
+    /// Scattered traces that cannot be brought together in the memory of a query, and their rows.
+    too_large: HashMap<u128, u64>,
     /// Runs of rows of one trace, of each partition of the scan.
     runs: Vec<u64>,
     /// Traces to learn from.
@@ -30,10 +32,12 @@ pub(super) struct Split {
 }
 
 impl Split {
-    /// Reads the ids of all partitions of a plan whose one column is the trace id.
+    /// Reads the ids of all partitions of a plan whose one column is the trace id. A scattered trace of
+    /// more rows than `rows_max` is too large.
     pub(super) async fn find(
         ids: Arc<dyn ExecutionPlan>,
         context: Arc<TaskContext>,
+        rows_max: u64,
     ) -> Result<Split> {
         let partitions = ids.properties().partitioning.partition_count();
         let mut tasks = JoinSet::new();
@@ -44,10 +48,10 @@ impl Split {
         while let Some(done) = tasks.join_next().await {
             read.push(done.map_err(|e| exec_datafusion_err!("reading trace ids: {e}"))??);
         }
-        Ok(Split::of(read, partitions))
+        Ok(Split::of(read, partitions, rows_max))
     }
 
-    fn of(read: Vec<(usize, Vec<(u128, u64)>)>, partitions: usize) -> Split {
+    fn of(read: Vec<(usize, Vec<(u128, u64)>)>, partitions: usize, rows_max: u64) -> Split {
         let mut split = Split { runs: vec![0; partitions], ..Split::default() };
         for (partition, runs) in &read {
             split.runs[*partition] = runs.len() as u64;
@@ -55,8 +59,13 @@ impl Split {
         let mut runs: Vec<(u128, u64)> = read.into_iter().flat_map(|(_, runs)| runs).collect();
         runs.sort_unstable();
         for scattered in runs.chunk_by(|a, b| a.0 == b.0).filter(|runs| runs.len() > 1) {
-            split.traces.insert(scattered[0].0);
-            split.rows += scattered.iter().map(|run| run.1).sum::<u64>();
+            let (id, rows) = (scattered[0].0, scattered.iter().map(|run| run.1).sum::<u64>());
+            split.traces.insert(id);
+            if rows > rows_max {
+                split.too_large.insert(id, rows);
+            } else {
+                split.rows += rows;
+            }
         }
         split.sample = Sample::of(&runs);
         split
@@ -72,7 +81,12 @@ impl Split {
         self.traces.contains(&trace_id)
     }
 
-    /// Rows of scattered traces.
+    /// The rows of a scattered trace that is too large.
+    pub(super) fn too_large(&self, trace_id: u128) -> Option<u64> {
+        self.too_large.get(&trace_id).copied()
+    }
+
+    /// Rows of scattered traces that are brought together.
     pub(super) fn rows(&self) -> u64 {
         self.rows
     }

@@ -25,6 +25,15 @@ const SETTLED_NS: i64 = 30 * 1_000_000_000;
 /// The kernel's table of texts is begun anew beyond this.
 const SYMBOLS_BYTES_MAX: usize = 32 << 20;
 
+/// Some rows of a trace that does not fit into memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Piece {
+    /// The first that is seen, of a trace of so many rows.
+    First(u64),
+    /// Another one: the trace has been told of.
+    Later,
+}
+
 /// Runs the kernel over chunks of whole traces.
 pub(super) struct Worker {
     layout: Arc<Layout>,
@@ -40,8 +49,8 @@ pub(super) struct Worker {
     runs: Vec<Run>,
     found: Findings,
     texts: Texts,
-    /// The rows are those of a trace that does not fit into memory.
-    is_too_large: bool,
+    /// The rows are a piece of a trace that does not fit into memory.
+    piece: Option<Piece>,
     /// In the order of [`COUNTERS`].
     counters: [Count; COUNTERS.len()],
 }
@@ -63,7 +72,7 @@ impl Worker {
             runs: Vec::new(),
             found: Findings::default(),
             texts: Texts::default(),
-            is_too_large: false,
+            piece: None,
             counters: COUNTERS.map(counter),
         }
     }
@@ -106,7 +115,7 @@ impl Worker {
     fn run_trace(&mut self, from: usize, len: usize) -> Option<Run> {
         let spans = &self.decoded.spans[from..from + len];
         let trace_id = self.decoded.trace_ids[from];
-        let is_known = !self.is_too_large;
+        let is_known = self.piece.is_none();
         // The root is one of the spans.
         let wanted = [self.range.rows, self.range.roots].iter().all(|bounds| {
             bounds.is_open() || spans.iter().any(|span| bounds.contains(span.start_ns))
@@ -123,20 +132,32 @@ impl Worker {
         } else {
             self.facts.resize(from + len, SpanFacts::default());
         }
-        let [used, incomplete, _, left_out, span_count, duplicates] = &self.counters;
+        let [used, incomplete, too_large, left_out, span_count, duplicates] = &self.counters;
         if !wanted || !in_range {
             left_out.add(1);
             return None;
         }
         let arrived = self.decoded.ingested_ns[from..from + len].iter().max();
         let settled = arrived.is_some_and(|ns| ns.saturating_add(SETTLED_NS) <= self.now_ns);
-        let run =
-            Run { from, len, trace_id, facts, is_complete: settled && facts.is_whole, is_known };
+        let run_of = |span_count| {
+            let is_complete = settled && facts.is_whole;
+            Run { from, len, trace_id, facts, is_complete, is_known, span_count }
+        };
+        let run = match self.piece {
+            None => run_of(facts.spans.into()),
+            Some(Piece::First(rows)) => run_of(i64::try_from(rows).unwrap_or(i64::MAX)),
+            // A row a trace, and there is one.
+            Some(Piece::Later) if matches!(self.shape, Shape::Traces(_)) => return None,
+            Some(Piece::Later) => run_of(0),
+        };
         if let (Shape::Found(finding), true) = (&self.shape, is_known) {
             self.found.add(*finding, trace_id, &facts, spans, &mut self.kernel);
         }
-        used.add(1);
-        incomplete.add(usize::from(!run.is_complete));
+        if !matches!(self.piece, Some(Piece::Later)) {
+            used.add(1);
+            incomplete.add(usize::from(!run.is_complete));
+            too_large.add(usize::from(!is_known));
+        }
         span_count.add(len);
         duplicates.add(facts.duplicates as usize);
         Some(run)
@@ -168,16 +189,11 @@ impl Worker {
     }
 
     /// Rows of a trace that does not fit into memory: all derived columns are null.
-    pub(super) fn run_too_large(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
-        self.is_too_large = true;
+    pub(super) fn run_piece(&mut self, rows: &RecordBatch, piece: Piece) -> Result<RecordBatch> {
+        self.piece = Some(piece);
         let out = self.run(rows, |_| false);
-        self.is_too_large = false;
+        self.piece = None;
         out
-    }
-
-    /// Counts a trace that does not fit into memory.
-    pub(super) fn count_too_large(&self) {
-        self.counters[2].add(1);
     }
 }
 
