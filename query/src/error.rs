@@ -174,8 +174,8 @@ fn broken() -> QueryError {
 
 fn exhausted(message: &str) -> QueryError {
     tracing::debug!(message, "a query ran into its limit");
-    let what =
-        if message.contains("disk") || message.contains("spill") { "spill" } else { "memory" };
+    // A want of memory names consumers that can spill.
+    let what = if message.contains("disk") { "spill" } else { "memory" };
     QueryError::limit(format!("the query needs more {what} than it may use"))
         .with_hint("narrow the time range, group by fewer values, or add a LIMIT")
 }

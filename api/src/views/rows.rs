@@ -286,16 +286,16 @@ rows! {
         duration_ns: Option<i64>,
         /// Spans, duplicates left out.
         span_count: u64,
-        /// Spans in error.
-        error_count: u64,
+        /// Spans in error; absent, as all that the kernel says, of a trace beyond the memory of a query.
+        error_count: Option<u64>,
         /// The root is in error.
         is_error: Option<bool>,
         /// Distinct services.
-        service_count: u64,
+        service_count: Option<u64>,
         /// Longest way from the root to a leaf.
-        depth: u64,
+        depth: Option<u64>,
         /// Spans whose parent did not arrive.
-        orphan_count: u64,
+        orphan_count: Option<u64>,
         /// Nothing is missing and nothing came for 30 s.
         trace_complete: Option<bool>,
         /// Node that most of the critical path is charged to, where it was asked for.

@@ -170,7 +170,7 @@ impl Partition {
             if self.pending_memory.try_resize(self.pending.rows() * SPAN_BYTES).is_err()
                 && let Some(rows) = self.pending.take(&schema)?
             {
-                runs += self.too_large(&rows, turn).await?;
+                runs += self.too_large(&rows, split, turn).await?;
             }
             if ended {
                 return Ok(runs);
@@ -231,12 +231,12 @@ impl Partition {
     }
 
     /// Rows of a trace that lies in one place and does not fit into memory after all.
-    async fn too_large(&mut self, rows: &RecordBatch, turn: Turn) -> Result<u64> {
+    async fn too_large(&mut self, rows: &RecordBatch, split: &Split, turn: Turn) -> Result<u64> {
         let Some(id) = trace_ids(rows, self.node.layout.trace_id())?.next() else { return Ok(0) };
         let is_new = self.last != Some(id);
         self.last = Some(id);
         if turn.pass == 0 {
-            self.give_piece(rows, |_| None).await?;
+            self.give_piece(rows, |id| split.too_large(id)).await?;
         }
         Ok(u64::from(is_new))
     }

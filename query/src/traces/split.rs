@@ -23,7 +23,7 @@ pub(super) struct Split {
     traces: HashSet<u128>,
     /// Rows of these traces, but for those that are too large.
     rows: u64,
-    /// Scattered traces that cannot be brought together in the memory of a query, and their rows.
+    /// Traces that cannot be brought together in the memory of a query, and their rows.
     too_large: HashMap<u128, u64>,
     /// Runs of rows of one trace, of each partition of the scan.
     runs: Vec<u64>,
@@ -58,13 +58,14 @@ impl Split {
         }
         let mut runs: Vec<(u128, u64)> = read.into_iter().flat_map(|(_, runs)| runs).collect();
         runs.sort_unstable();
-        for scattered in runs.chunk_by(|a, b| a.0 == b.0).filter(|runs| runs.len() > 1) {
-            let (id, rows) = (scattered[0].0, scattered.iter().map(|run| run.1).sum::<u64>());
-            split.traces.insert(id);
+        for trace in runs.chunk_by(|a, b| a.0 == b.0) {
+            let (id, rows) = (trace[0].0, trace.iter().map(|run| run.1).sum::<u64>());
             if rows > rows_max {
                 split.too_large.insert(id, rows);
-            } else {
-                split.rows += rows;
+            }
+            if trace.len() > 1 {
+                split.traces.insert(id);
+                split.rows += if rows > rows_max { 0 } else { rows };
             }
         }
         split.sample = Sample::of(&runs);
@@ -81,7 +82,7 @@ impl Split {
         self.traces.contains(&trace_id)
     }
 
-    /// The rows of a scattered trace that is too large.
+    /// The rows of a trace that is too large where it is scattered.
     pub(super) fn too_large(&self, trace_id: u128) -> Option<u64> {
         self.too_large.get(&trace_id).copied()
     }

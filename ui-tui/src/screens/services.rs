@@ -1,5 +1,7 @@
 //! Services: who is slow, who fails, what has changed; the worst first.
 
+use std::cmp::Ordering;
+
 use api::views::{Heatmap, HeatmapAnswer, List as Rows, ServiceRow, Services as Question};
 use ratatui::layout::Rect;
 
@@ -163,15 +165,21 @@ impl Services {
     }
 }
 
-/// Places of rows in an order; equal ones by errors, then by name.
+/// Places of rows in an order. Where nothing has got worse, by errors, then services before what is
+/// known by their calls, and the busiest first.
 fn sorted(rows: &[ServiceRow], order: Order, reversed: bool) -> Vec<usize> {
     let mut sorted: Vec<usize> = (0..rows.len()).collect();
     sorted.sort_by(|a, b| {
         let (a, b) = (&rows[*a], &rows[*b]);
         let by = |order: Order| order.value(b).total_cmp(&order.value(a));
-        let by_errors = if order == Order::Impact { by(Order::Errors) } else { by(Order::Name) };
         let by_name = a.service_name.cmp(&b.service_name);
-        let whole = by(order).then(by_errors).then(by_name);
+        let of_equals = match order {
+            Order::Impact => {
+                by(Order::Errors).then(is_peer(a).cmp(&is_peer(b))).then(by(Order::Rate))
+            }
+            _ => Ordering::Equal,
+        };
+        let whole = by(order).then(of_equals).then(by_name);
         if reversed { whole.reverse() } else { whole }
     });
     sorted

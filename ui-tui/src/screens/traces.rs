@@ -153,7 +153,7 @@ impl Traces {
         let Some(answer) = cx.get::<Answer>(ROWS) else { return };
         let len = answer.rows.len();
         let from = self.list.at(len).unwrap_or(0);
-        match next_where(from, len, forward, |at| answer.rows[at].error_count > 0) {
+        match next_where(from, len, forward, |at| has_errors(&answer.rows[at])) {
             Some(at) => self.list.to(at, len, height),
             None => cx.say("no trace in error in this list"),
         }
@@ -319,7 +319,7 @@ impl Screen for Traces {
                 row.duration_ns.map_or(String::new(), |ns| ns.to_string()),
                 root(row),
                 row.span_count.to_string(),
-                row.error_count.to_string(),
+                row.error_count.map_or(String::new(), |n| n.to_string()),
                 most(row),
                 row.trace_id.clone(),
             ]
@@ -352,9 +352,13 @@ fn most(row: &TraceRow) -> String {
     }
 }
 
+fn has_errors(row: &TraceRow) -> bool {
+    row.error_count.is_some_and(|errors| errors > 0)
+}
+
 fn mark(row: &TraceRow) -> Mark {
     match row {
-        _ if row.error_count > 0 => Mark::Error,
+        _ if has_errors(row) => Mark::Error,
         _ if row.root_name.is_none() => Mark::Orphan,
         _ if row.trace_complete == Some(false) => Mark::Waiting,
         _ => Mark::None,
@@ -379,15 +383,16 @@ fn cells(row: &TraceRow, zone: &TimeZone) -> Vec<Cell> {
     let start = start.map_or(String::new(), |ns| format::moment(ns, zone, Clock::Milli));
     let so_far = row.trace_complete == Some(false) && row.root_name.is_some();
     let duration = row.duration_ns.map_or(format::NONE.to_owned(), format::duration_ns);
-    let errors = if row.error_count > 0 { Role::Error } else { Role::Text };
+    let errors = if has_errors(row) { Role::Error } else { Role::Text };
+    let count = |n: Option<u64>| n.map_or(format::NONE.to_owned(), format::count);
     vec![
         Cell::text(start),
         Cell::text(duration).role(if so_far { Role::Dim } else { Role::Text }),
         Cell::text(root(row)),
         Cell::text(format::count(row.span_count)),
-        Cell::text(format::count(row.error_count)).role(errors),
-        Cell::text(format::count(row.service_count)),
-        Cell::text(format::count(row.depth)),
+        Cell::text(count(row.error_count)).role(errors),
+        Cell::text(count(row.service_count)),
+        Cell::text(count(row.depth)),
         Cell::text(most(row)),
     ]
 }

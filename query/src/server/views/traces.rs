@@ -77,7 +77,7 @@ impl Order {
             ("oldest", order("epoch_ns(start_time)", false, start)),
             ("slowest", order(c::DURATION_NS, true, |row| row.duration_ns)),
             ("fastest", order(c::DURATION_NS, false, |row| row.duration_ns)),
-            ("errors", order("error_count", true, |row| i64::try_from(row.error_count).ok())),
+            ("errors", order("error_count", true, |row| i64::try_from(row.error_count?).ok())),
             ("spans", order("span_count", true, |row| i64::try_from(row.span_count).ok())),
         ];
         let by = by.unwrap_or("newest");
