@@ -169,24 +169,25 @@ impl<W: Write> Talk<W> {
             filter => filter,
         };
         let range = look.scope.range.words(look.zone);
-        let mut text = format!("{}; {range}; {filter}\n", where_.join(", "));
+        let mut lines = vec![format!("{}; {range}; {filter}", where_.join(", "))];
         for slot in look.slots {
             if let State::Failed(error) = slot.state(look.now) {
-                text += &format!("error: {}\n", said(error));
+                lines.push(format!("error: {}", said(error)));
             }
         }
         let facts = self.app.top().screen.facts(&look);
         if !facts.is_empty() {
-            text += &format!("{}\n", facts.join(", "));
+            lines.push(facts.join(", "));
         }
         if let Some(note) = self.app.note() {
-            text += &format!("{note}\n");
+            lines.push(note.to_string());
         }
         match self.app.top().screen.grid(&look) {
-            Some(grid) => text += &rows(&grid),
-            None => text += "nothing to list\n",
+            Some(grid) => lines.extend(rows(&grid)),
+            None => lines.push("nothing to list".to_owned()),
         }
-        let lines = text.lines().map(|line| SafeText::new(line).as_str().to_owned() + "\n");
+        // A name with a line end in it stays one line.
+        let lines = lines.iter().map(|line| SafeText::new(line).as_str().to_owned() + "\n");
         self.out.write_all(lines.collect::<String>().as_bytes())?;
         self.out.flush()
     }
@@ -197,9 +198,9 @@ fn said(error: &ClientError) -> String {
 }
 
 /// `3/9 payment, per second 198, errors 2.87`.
-fn rows(grid: &Grid) -> String {
+fn rows(grid: &Grid) -> Vec<String> {
     let len = grid.rows.len();
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for (at, row) in grid.rows.iter().take(ROWS_MAX).enumerate() {
         let cells: Vec<String> = grid
             .columns
@@ -209,15 +210,15 @@ fn rows(grid: &Grid) -> String {
             .filter(|(_, (_, cell))| !cell.is_empty())
             .map(|(column, (name, cell))| cell_text(column, name, cell))
             .collect();
-        text += &format!("{}/{len} {}\n", at + 1, cells.join(", "));
+        lines.push(format!("{}/{len} {}", at + 1, cells.join(", ")));
     }
     if len > ROWS_MAX {
-        text += &format!("{} more\n", len - ROWS_MAX);
+        lines.push(format!("{} more", len - ROWS_MAX));
     }
     if len == 0 {
-        text += "no rows\n";
+        lines.push("no rows".to_owned());
     }
-    text
+    lines
 }
 
 /// The first column speaks for itself; numbers are told in three digits.

@@ -125,8 +125,9 @@ fn span(row: &Map<String, Value>) -> Span {
 fn headline(id: &str, spans: &[Span]) -> String {
     let (start_ns, end_ns) = waterfall::extent(spans);
     let errors = spans.iter().filter(|span| span.is_error).count();
+    let first = if spans.len() as u64 == SPANS_MAX { "the first " } else { "" };
     format!(
-        "trace {id}  {}  {} spans, {errors} errors, {}",
+        "trace {id}  {}  {first}{} spans, {errors} errors, {}",
         time::format(start_ns),
         spans.len(),
         show_ns(end_ns.saturating_sub(start_ns)),

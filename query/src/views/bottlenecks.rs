@@ -115,7 +115,7 @@ fn instances(range: &Range) -> String {
          coalesce(resource['service.instance.id'], '') AS peer, '' AS kind, \
          CAST(p50(self_ns) AS bigint) AS n1, count(*) AS n2, 0 AS n3, 0 AS n4, 0 AS n5, 0 AS n6, \
          sample(trace_id, self_ns) AS sample, exemplars(trace_id, self_ns, FALSE)[1] AS trace \
-         FROM spans WHERE kind IN ('server', 'consumer') AND NOT is_duplicate AND {} GROUP BY 2, 3",
+         FROM spans WHERE kind IN ('server', 'consumer') AND is_duplicate IS NOT TRUE AND {} GROUP BY 2, 3",
         range.of_roots()
     )
 }

@@ -92,7 +92,7 @@ fn sql(fault: &Range, base: &Range) -> String {
          {SPENT} AS spent, {REFUSED} AS refused, attributes['cache.hit']::boolean = FALSE AS missed, \
          error_role IN ('origin', 'peer_origin', 'timeout_origin') AS began, \
          critical_ns, trace_id, is_root, is_error, start_time, root_start FROM spans \
-         WHERE {within} AND NOT is_duplicate) \
+         WHERE {within} AND is_duplicate IS NOT TRUE) \
          GROUP BY GROUPING SETS ((fault, own, service, operation), \
          (fault, own, service, operation, instance), (fault, own, service, operation, version), \
          (fault, own, service, callee, callee_kind, statement), \

@@ -58,7 +58,7 @@ pub(super) const COMPARE: View = View {
         };
         let sql = format!(
             "{with}SELECT {selection} AS selected, s.trace_id, s.span_id, s.duration_ns, s.self_ns, {columns}, \
-             s.attributes, s.resource FROM spans s{join} WHERE {within} AND NOT is_duplicate AND {wanted}"
+             s.attributes, s.resource FROM spans s{join} WHERE {within} AND is_duplicate IS NOT TRUE AND {wanted}"
         );
         let excluded = named_in(&selection, baseline.as_deref());
         Ok(Built::folded(sql, move || Comparing::new(excluded.clone())))

@@ -56,3 +56,14 @@ async fn the_way_to_the_trace_and_its_end() {
     assert!(told.contains("service acme, name POST /v1/charge"), "{told}");
     assert!(!told.contains("never read") && !told.contains("not understood"), "{told}");
 }
+
+#[test]
+fn a_line_end_in_a_name_begins_no_line() {
+    let grid = Grid {
+        columns: vec!["service".into(), "rate".into()],
+        rows: vec![vec!["evil\n1/1 good".into(), "3".into()]],
+    };
+    assert_eq!(rows(&grid), ["1/1 evil\n1/1 good, rate 3"]);
+    let safe = SafeText::new(&rows(&grid)[0]).as_str().to_owned();
+    assert!(!safe.contains('\n'), "{safe}");
+}

@@ -39,7 +39,7 @@ impl Answers for Heatmap {
              FROM (SELECT {column} AS \"column\", \
              cast(floor(2 * log2(greatest(duration_ns, 1))) AS bigint) AS bin, \
              duration_ns, is_error, trace_id \
-             FROM spans WHERE {within} AND {conditions} AND NOT is_duplicate) \
+             FROM spans WHERE {within} AND {conditions} AND is_duplicate IS NOT TRUE) \
              GROUP BY GROUPING SETS ((\"column\", bin), (\"column\"))) \
              ORDER BY \"column\", bin",
             column = grid.column_of(c::START_TIME),

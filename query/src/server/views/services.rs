@@ -183,7 +183,7 @@ impl Kinds {
              (SELECT {names}, is_now, bin, {made}, count(*) AS spans, sum(self_ns) AS self_ns, \
              min(start_time) AS first_seen, max(start_time) AS last_seen \
              FROM (SELECT {taken}, {is_now} AS is_now, {bin} AS bin, trace_id, start_time, self_ns \
-             FROM spans WHERE {within} AND {conditions} AND NOT is_duplicate) \
+             FROM spans WHERE {within} AND {conditions} AND is_duplicate IS NOT TRUE) \
              GROUP BY GROUPING SETS ({sets})) WHERE {holds} AND (bin IS NULL OR bin >= 0) \
              ORDER BY calls DESC, 1, 2, 3",
             keys = self.keys,

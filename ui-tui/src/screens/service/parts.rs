@@ -70,7 +70,7 @@ pub(crate) fn statement(condition: &str, range: Fixed, by: By) -> String {
         "WITH of_trace AS (SELECT trace_id, {} AS part, \
          sum(critical_ns) FILTER (WHERE is_main AND critical_ns > 0) AS ns, \
          bool_or({} AND {condition}) AS is_chosen, bool_or(is_root) AS has_root FROM spans \
-         WHERE {} AND {} AND NOT is_duplicate GROUP BY 1, 2), \
+         WHERE {} AND {} AND is_duplicate IS NOT TRUE GROUP BY 1, 2), \
          chosen AS (SELECT part, trace_id, ns, row_number() OVER trace AS place, \
          bool_or(is_chosen) OVER trace AS is_chosen, bool_or(has_root) OVER trace AS has_root \
          FROM of_trace WINDOW trace AS (PARTITION BY trace_id)), \
