@@ -113,11 +113,11 @@ pub(crate) fn stretch(values: &[Option<f64>], least: f64, noise_min: f64) -> Opt
     let (_, from, to) = best?;
     let outside: Vec<f64> =
         known[..from].iter().chain(&known[to..]).map(|(_, value)| *value).collect();
-    Some(Stretch {
-        columns: (known[from].0, known[to - 1].0 + 1),
-        outside: median(outside)?,
-        inside: median(known[from..to].iter().map(|(_, value)| *value).collect())?,
-    })
+    let outside = median(outside)?;
+    let inside = median(known[from..to].iter().map(|(_, value)| *value).collect())?;
+    // One low column is no time when things were better.
+    let columns = (known[from].0, known[to - 1].0 + 1);
+    (inside - outside >= least).then_some(Stretch { columns, outside, inside })
 }
 
 /// Standard deviation of the noise: the median step between neighbours, scaled.

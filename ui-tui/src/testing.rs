@@ -14,7 +14,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
-use crate::action::Place;
+use crate::action::{Action, Place};
 use crate::app::{App, Appearance, frame, update};
 use crate::effect::Effect;
 use crate::event::{Event, Key, Now};
@@ -25,6 +25,7 @@ use crate::slot::Ticket;
 use crate::theme::{Depth, Glyphs, ThemeName};
 use crate::widgets::tests::{glyphs, styles};
 
+mod actions;
 mod documents;
 pub(crate) mod incident;
 mod properties;
@@ -137,6 +138,13 @@ impl Session {
             self.event(Event::Key(key));
             self.answer_all();
         }
+    }
+
+    /// Lets an action happen, as the palette does, and answers.
+    pub(crate) fn act(&mut self, action: Action) {
+        self.app.act(action);
+        self.event(Event::Focus(true));
+        self.answer_all();
     }
 
     /// Presses one key and leaves open what is asked.

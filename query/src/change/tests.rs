@@ -55,6 +55,8 @@ fn a_stretch_is_found_where_it_begins_and_ends() {
     values[9] += 3.0;
     values[7] = -1.0;
     check_stretch(&values, Some((6, 10)));
+    // One column is no stretch, nor what lies around it.
+    check_stretch(&[1.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0], None);
     // What was so from the start is no change.
     check_stretch(&[4.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], None);
 }

@@ -55,8 +55,10 @@ impl App {
         }
     }
 
-    /// Actions on the range; whatever is left over does nothing here.
+    /// Actions on the range. Whatever is left over does nothing here; of keys that move, everybody sees
+    /// that at the end of a list.
     fn move_range(&mut self, action: Action) {
+        use Action as A;
         let (range, now) = (self.top().scope.range, self.now);
         let moved = match action {
             Action::ZoomIn => range.narrower(),
@@ -66,7 +68,9 @@ impl App {
             Action::LaterRange => range.shifted(now, 1, 1),
             Action::PanLeft => range.shifted(now, -1, 4),
             Action::PanRight => range.shifted(now, 1, 4),
-            _ => return,
+            A::Up | A::Down | A::Left | A::Right | A::Top | A::Bottom => return,
+            A::HalfUp | A::HalfDown | A::PageUp | A::PageDown => return,
+            _ => return self.say("nothing to do with that here, ? lists what there is"),
         };
         self.set_range(moved);
     }

@@ -253,6 +253,9 @@ impl Logs {
     }
 
     fn next_error(&mut self, forward: bool, height: usize, cx: &mut Cx<'_>) {
+        if self.patterns_shown {
+            return self.next_error_pattern(forward, height, cx);
+        }
         let (lines, near) = (cx.get::<LogsAnswer>(LINES), cx.get::<Rows<LogRow>>(NEARBY));
         let len = self.entries.len();
         let from = self.list.at(len).unwrap_or(0);
@@ -266,6 +269,17 @@ impl Logs {
                 self.moved = true;
             }
             None => cx.say("no error among these lines"),
+        }
+    }
+
+    fn next_error_pattern(&mut self, forward: bool, height: usize, cx: &mut Cx<'_>) {
+        let Some(answer) = cx.get::<LogPatternsAnswer>(PATTERNS) else { return };
+        let len = answer.rows.len();
+        let from = self.patterns.at(len).unwrap_or(0);
+        let holds = |at: usize| Severity::of(answer.rows[at].severity_number) >= Severity::Error;
+        match next_where(from, len, forward, holds) {
+            Some(at) if at != from => self.patterns.to(at, len, height),
+            _ => cx.say("no other pattern of errors"),
         }
     }
 

@@ -301,6 +301,7 @@ impl Screen for Metrics {
             }
             Action::AllRows => {
                 self.all = !self.all;
+                cx.say(if self.all { "all metrics" } else { "metrics of the scope" });
                 self.load(cx);
             }
             Action::Left if *cx.focus == CHART_PANE => self.move_column(-1),

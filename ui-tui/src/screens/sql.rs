@@ -427,7 +427,7 @@ impl Screen for Sql {
                 self.shows_chart = !self.shows_chart;
                 *cx.focus = if self.shows_chart { CHART_PANE } else { RESULT_PANE };
             }
-            Action::Open if focus == EDITOR_PANE => self.is_typing = true,
+            Action::Open if focus == EDITOR_PANE && !self.is_typing => self.is_typing = true,
             Action::Open => self.open_row(cx),
             Action::Left => self.column = self.column.saturating_sub(1),
             Action::Right => {

@@ -175,9 +175,13 @@ impl Trace {
                 Some(false) => self.list.to(at + 1, len, height),
                 None => {}
             },
-            Action::UnfoldAll => self.keep_row(height, |rows| rows.fold_all(false)),
+            Action::UnfoldAll => {
+                self.keep_row(height, |rows| rows.fold_all(false));
+                self.say_if_same(len, "nothing is folded", cx);
+            }
             Action::FoldSiblings => {
                 self.keep_row(height, |rows| rows.set_grouping(!rows.is_grouping()));
+                self.say_if_same(len, "no span has enough equal children to fold them", cx);
             }
             Action::CriticalPath => {
                 self.keep_row(height, |rows| rows.set_path_only(!rows.is_path_only()));
@@ -225,6 +229,13 @@ impl Trace {
         change(rows);
         let at = row.and_then(|row| rows.place(row)).unwrap_or(0);
         self.list.to(at, rows.len(), height);
+    }
+
+    /// Says why there are as many rows as before.
+    fn say_if_same(&self, len: usize, why: &str, cx: &mut Cx<'_>) {
+        if self.rows.as_ref().is_some_and(|rows| rows.len() == len) {
+            cx.say(why);
+        }
     }
 
     fn act_on(&mut self, action: Action, model: &Model, height: usize, cx: &mut Cx<'_>) -> bool {

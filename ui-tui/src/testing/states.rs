@@ -5,7 +5,7 @@ use super::{Canned, SIZES, Session, refused, size_name};
 use crate::action::Place;
 
 /// A screen: where one begins, the keys that lead there, the last of which opens it, and its name.
-const SCREENS: [(Place, &str, &str, &str); 12] = [
+pub(super) const SCREENS: [(Place, &str, &str, &str); 12] = [
     (Place::Services, "", "", "services"),
     (Place::Services, "", "enter", "service"),
     (Place::Map, "", "", "map"),
