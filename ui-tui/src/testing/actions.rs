@@ -6,15 +6,15 @@
 use std::fmt::Write as _;
 
 use super::signals::answer;
-use super::states::SCREENS;
+use super::states::{SCREENS, Screen};
 use super::{SIZES, Session, check_golden};
-use crate::action::{self, Action, Entry, Place};
+use crate::action::{self, Action, Entry};
 use crate::effect::Effect;
 
 /// Actions of a screen's own that do nothing where it opens, with the reason.
 const IDLE: [(&str, &str); 0] = [];
 
-fn opened((place, keys, last, _): (Place, &str, &str, &str)) -> Session {
+fn opened((place, keys, last, _): Screen) -> Session {
     let mut session = Session::at(place, SIZES[1], "ansi", answer);
     session.settle();
     session.press(keys);
@@ -38,7 +38,7 @@ fn word(effect: &Effect) -> String {
 }
 
 /// What an action does, in words.
-fn outcome(screen: (Place, &str, &str, &str), action: Action) -> String {
+fn outcome(screen: Screen, action: Action) -> String {
     let mut session = opened(screen);
     let (picture, crumbs) = (session.drawn(), session.crumbs());
     session.act(action);

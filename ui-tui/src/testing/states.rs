@@ -5,7 +5,9 @@ use super::{Canned, SIZES, Session, refused, size_name};
 use crate::action::Place;
 
 /// A screen: where one begins, the keys that lead there, the last of which opens it, and its name.
-pub(super) const SCREENS: [(Place, &str, &str, &str); 12] = [
+pub(super) type Screen = (Place, &'static str, &'static str, &'static str);
+
+pub(super) const SCREENS: [Screen; 12] = [
     (Place::Services, "", "", "services"),
     (Place::Services, "", "enter", "service"),
     (Place::Map, "", "", "map"),
@@ -21,7 +23,9 @@ pub(super) const SCREENS: [(Place, &str, &str, &str); 12] = [
 ];
 
 /// A state: its name, what is answered from then on, and how it comes about.
-const STATES: [(&str, Canned, fn(&mut Session)); 5] = [
+type State = (&'static str, Canned, fn(&mut Session));
+
+const STATES: [State; 5] = [
     ("loading", |_| None, |session| session.wait(6_000)),
     ("empty", nothing, Session::settle),
     ("failed", |request| Some(refused(request)), Session::settle),
@@ -38,11 +42,7 @@ fn grow_old(session: &mut Session) {
 }
 
 /// A screen whose own questions find such answers.
-fn open(
-    (place, keys, last, _): (Place, &str, &str, &str),
-    size: (u16, u16),
-    canned: Canned,
-) -> Session {
+fn open((place, keys, last, _): Screen, size: (u16, u16), canned: Canned) -> Session {
     if last.is_empty() {
         return Session::at(place, size, "ansi", canned);
     }
