@@ -70,6 +70,9 @@ pub struct TraceStats {
     pub used: u64,
     /// Of these: without their root or a parent, or still arriving.
     pub incomplete: u64,
+    /// Of the incomplete: something of them came within the last 30 seconds.
+    #[serde(default)]
+    pub arriving: u64,
     /// Of these: too large for the memory of the query; their derived columns are null.
     pub truncated: u64,
     /// Read and left out, because they lie outside the range.
@@ -78,6 +81,13 @@ pub struct TraceStats {
     pub spans: u64,
     /// Rows left out as the same span.
     pub duplicates: u64,
+}
+
+impl TraceStats {
+    /// Traces without their root or a parent of which nothing came lately: it is missing.
+    pub fn missing(&self) -> u64 {
+        self.incomplete.saturating_sub(self.arriving)
+    }
 }
 
 /// The JSON answer of `/api/v1/sql`, whole.

@@ -127,10 +127,17 @@ impl Running {
             ));
         }
         let traces = trace_stats(&self.planned.plan);
-        if let Some(traces) = traces.filter(|traces| traces.incomplete > 0) {
+        if let Some(traces) = traces.filter(|traces| traces.missing() > 0) {
             warnings.push(format!(
-                "{} of {} traces are incomplete: a root or parent is missing, or they still arrive",
-                traces.incomplete, traces.used
+                "{} of {} traces are incomplete: a root or parent is missing",
+                traces.missing(),
+                traces.used
+            ));
+        }
+        if let Some(traces) = traces.filter(|traces| traces.arriving > 0) {
+            warnings.push(format!(
+                "{} of {} traces still arrive: something of them came within 30 seconds",
+                traces.arriving, traces.used
             ));
         }
         if let Some(traces) = traces.filter(|traces| traces.truncated > 0) {

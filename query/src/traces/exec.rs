@@ -27,9 +27,10 @@ use super::range::TraceRange;
 use super::window::Lesson;
 
 /// Counters of the node, in the order of [`TraceStats`].
-pub(super) const COUNTERS: [&str; 6] = [
+pub(super) const COUNTERS: [&str; 7] = [
     "traces",
     "traces_incomplete",
+    "traces_arriving",
     "traces_truncated",
     "traces_skipped",
     "trace_spans",
@@ -99,8 +100,8 @@ impl TraceExec {
         let node = plan.downcast_ref::<TraceExec>()?;
         let metrics = node.metrics.clone_inner();
         let sum = |name: &str| metrics.sum_by_name(name).map_or(0, |v| v.as_usize() as u64);
-        let [used, incomplete, truncated, skipped, spans, duplicates] = COUNTERS.map(sum);
-        Some(TraceStats { used, incomplete, truncated, skipped, spans, duplicates })
+        let [used, incomplete, arriving, truncated, skipped, spans, duplicates] = COUNTERS.map(sum);
+        Some(TraceStats { used, incomplete, arriving, truncated, skipped, spans, duplicates })
     }
 
     pub(super) fn partitions(&self) -> usize {

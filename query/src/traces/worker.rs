@@ -132,7 +132,8 @@ impl Worker {
         } else {
             self.facts.resize(from + len, SpanFacts::default());
         }
-        let [used, incomplete, too_large, left_out, span_count, duplicates] = &self.counters;
+        let [used, incomplete, arriving, too_large, left_out, span_count, duplicates] =
+            &self.counters;
         if !wanted || !in_range {
             left_out.add(1);
             return None;
@@ -156,6 +157,7 @@ impl Worker {
         if !matches!(self.piece, Some(Piece::Later)) {
             used.add(1);
             incomplete.add(usize::from(!run.is_complete));
+            arriving.add(usize::from(!settled));
             too_large.add(usize::from(!is_known));
         }
         span_count.add(len);

@@ -123,8 +123,12 @@ fn facts(app: &App) -> String {
     if stats.partial {
         facts.push("gap".to_owned());
     }
-    if let Some(traces) = stats.traces.filter(|traces| traces.incomplete > 0) {
-        facts.push(format!("{} incomplete", format::count(traces.incomplete)));
+    let traces = stats.traces.unwrap_or_default();
+    // Those that still arrive are no news where data comes all the time.
+    for (count, word) in [(traces.missing(), "incomplete"), (traces.truncated, "too large")] {
+        if count > 0 {
+            facts.push(format!("{} {word}", format::count(count)));
+        }
     }
     if app.size.0 >= 120 && stats.files_scanned > 0 {
         facts.push(format!("{} files", format::exact(stats.files_scanned)));

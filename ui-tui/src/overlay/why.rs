@@ -104,9 +104,10 @@ fn of_slot(slot: &Slot, app: &App) -> Vec<(String, Role)> {
     ));
     if let Some(traces) = &stats.traces {
         let text = format!(
-            "{} traces, {} incomplete, {} too large, {} spans",
+            "{} traces, {} incomplete, {} still arrive, {} too large, {} spans",
             format::exact(traces.used),
-            format::exact(traces.incomplete),
+            format::exact(traces.missing()),
+            format::exact(traces.arriving),
             format::exact(traces.truncated),
             format::exact(traces.spans)
         );
