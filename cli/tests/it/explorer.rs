@@ -247,6 +247,8 @@ fn other_ways(shop: &Shop) {
             });
         }
         terminal.press(&["Escape"]);
+        // A key right behind it would be read together with it, as that key with Alt.
+        terminal.until("the view before", |screen| !crumbs(screen).contains("trace "));
     }
 }
 
