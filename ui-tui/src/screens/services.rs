@@ -406,6 +406,12 @@ fn columns(width: u16, change: &'static str) -> Vec<Column> {
     columns
 }
 
+/// A share in the five columns that it has.
+fn error_percent(share: f64) -> String {
+    let text = format!("{:.2}", share * 100.0);
+    if text.len() > 5 { format!("{:.1}", share * 100.0) } else { text }
+}
+
 fn cells(row: &ServiceRow, wide: bool, name_width: u16) -> Vec<Cell> {
     let ms =
         |value: Option<f64>| Cell::text(value.map_or(format::NONE.to_owned(), format::duration_ms));
@@ -414,7 +420,7 @@ fn cells(row: &ServiceRow, wide: bool, name_width: u16) -> Vec<Cell> {
         "external" => " ext",
         _ => "*",
     };
-    let errors = row.error_share.map_or(format::NONE.to_owned(), |e| format!("{:.2}", e * 100.0));
+    let errors = row.error_share.map_or(format::NONE.to_owned(), error_percent);
     let bad = row.error_share.is_some_and(|share| share >= ERRORS_MATTER);
     let (change, role) = change(row);
     let trend = row.trend.as_ref().map(|trend| trend.p99_ms.clone()).unwrap_or_default();

@@ -44,3 +44,10 @@ fn e_goes_from_problem_to_problem() {
     }
     assert_eq!(seen, ["payment", "gateway", "postgres", "checkout"]);
 }
+
+#[test]
+fn shares_of_errors_fit_their_column() {
+    for (share, expected) in [(0.0, "0.00"), (0.031, "3.10"), (0.99994, "99.99"), (1.0, "100.0")] {
+        assert_eq!(super::error_percent(share), expected);
+    }
+}
