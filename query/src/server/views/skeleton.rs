@@ -10,7 +10,8 @@ use api::views::{
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow_select::take::take;
 use futures::StreamExt;
 use schemas::columns as c;
 use schemas::ids;
@@ -30,8 +31,8 @@ impl Answers for Skeleton {
         let batches = asking.batches(sql(&id)).await?;
         let mut answer = SkeletonAnswer::default();
         if let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) {
-            let lists = Lists { batch };
-            let spans = lists.numbers("tree_left")?.len();
+            let lists = Lists::new(batch)?;
+            let spans = lists.order.len();
             if spans > SPANS_MAX {
                 let message =
                     format!("the trace has {spans} spans, of which {SPANS_MAX} are shown");
@@ -63,8 +64,9 @@ impl Asking {
     }
 }
 
-/// One row: each column of the skeleton as a list, in pre-order. A list of lists is no longer than a
-/// trace, where rows have a limit.
+/// One row: each column of the skeleton as a list, all in the same order. A list of lists is no longer
+/// than a trace, where rows have a limit. Fourteen lists that are sorted here would be sorted each, and
+/// hold the keys as often.
 fn sql(id: &str) -> String {
     let bit = |condition: &str, bit: u16| format!("CASE WHEN {condition} THEN {bit} ELSE 0 END");
     let flags = [
@@ -79,9 +81,7 @@ fn sql(id: &str) -> String {
     ];
     let kinds = SPAN_KINDS.iter().enumerate().map(|(n, kind)| format!("WHEN '{kind}' THEN {n}"));
     let kinds = kinds.collect::<Vec<_>>().join(" ");
-    let list = |column: &str| {
-        format!("array_agg({column} ORDER BY tree_left, start_ns, span_id) AS {column}")
-    };
+    let list = |column: &str| format!("array_agg({column}) AS {column}");
     let lists: Vec<String> = LISTS.iter().map(|column| list(column)).collect();
     format!(
         "SELECT {} FROM (SELECT tree_left, tree_right, depth, \
@@ -112,14 +112,39 @@ const LISTS: [&str; 14] = [
     c::SPAN_ID,
 ];
 
-/// The lists of the one row.
+/// The lists of the one row, in pre-order.
 struct Lists<'a> {
     batch: &'a RecordBatch,
+    /// Places in the lists, as they follow each other.
+    order: UInt32Array,
 }
 
 impl Lists<'_> {
+    fn new(batch: &RecordBatch) -> Result<Lists<'_>, QueryError> {
+        let mut lists = Lists { batch, order: UInt32Array::from(Vec::<u32>::new()) };
+        let count = lists.unordered("tree_left")?.len();
+        lists.order = (0..count as u32).collect::<Vec<_>>().into();
+        let (left, start_ns) = (lists.numbers("tree_left")?, lists.all("start_ns")?);
+        let span_ids = lists.list(c::SPAN_ID)?;
+        let span_ids = span_ids.as_fixed_size_binary();
+        // Spans without a place in the tree come last.
+        let key = |at: u32| {
+            let row = at as usize;
+            (left[row].unwrap_or(i64::MAX), start_ns[row], span_ids.value(row))
+        };
+        let mut order: Vec<u32> = (0..count as u32).collect();
+        order.sort_by(|a, b| key(*a).cmp(&key(*b)));
+        lists.order = order.into();
+        Ok(lists)
+    }
+
     /// A list; empty where there was nothing to aggregate.
     fn list(&self, name: &str) -> Result<ArrayRef, QueryError> {
+        let list = self.unordered(name)?;
+        take(&list, &self.order, None).map_err(|e| QueryError::internal(e.to_string()))
+    }
+
+    fn unordered(&self, name: &str) -> Result<ArrayRef, QueryError> {
         let column = self.batch.column_by_name(name);
         let list = column.and_then(|column| column.as_list_opt::<i32>());
         let missing = || QueryError::internal(format!("the skeleton has no list {name}"));
