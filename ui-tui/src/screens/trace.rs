@@ -374,10 +374,21 @@ impl Trace {
         }
     }
 
+    fn ask_for_skeleton(&mut self, cx: &mut Cx<'_>) {
+        let question = Skeleton { trace_id: Some(self.id.clone()) };
+        let options = Options { sql: Some(true), ..Options::default() };
+        cx.ask(SKELETON, Request::view_into::<_, Model>(&question, &options));
+        if cx.slots[SKELETON].ticket().is_none() {
+            self.show_skeleton(cx);
+        }
+    }
+
     /// The tree of a trace whose details are too many came first.
     fn show_skeleton(&mut self, cx: &mut Cx<'_>) {
         let len = cx.get::<Model>(SKELETON).map_or(0, |model| model.skeleton.len());
-        if self.slot == TRACE && cx.get::<Model>(TRACE).is_none() && len > WHOLE_MAX {
+        let is_refused = cx.slots[TRACE].ticket().is_none() && len > 0;
+        let is_alone = cx.get::<Model>(TRACE).is_none() && (len > WHOLE_MAX || is_refused);
+        if self.slot == TRACE && is_alone {
             cx.slots[TRACE].cancel(cx.out);
             self.slot = SKELETON;
         }
@@ -492,6 +503,8 @@ impl Screen for Trace {
                 return;
             }
             SKELETON => self.show_skeleton(cx),
+            // What cannot come whole may come as its tree.
+            TRACE if cx.get::<Model>(TRACE).is_none() => self.ask_for_skeleton(cx),
             _ => {
                 cx.slots[SKELETON].cancel(cx.out);
             }

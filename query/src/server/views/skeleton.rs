@@ -65,7 +65,7 @@ impl Asking {
 }
 
 /// One row: each column of the skeleton as a list, all in the same order. A list of lists is no longer
-/// than a trace, where rows have a limit. Fourteen lists that are sorted here would be sorted each, and
+/// than a trace, where rows have a limit. Fifteen lists that are sorted here would be sorted each, and
 /// hold the keys as often.
 fn sql(id: &str) -> String {
     let bit = |condition: &str, bit: u16| format!("CASE WHEN {condition} THEN {bit} ELSE 0 END");
@@ -88,14 +88,15 @@ fn sql(id: &str) -> String {
          epoch_ns(start_time) + coalesce(skew_ns, 0) AS start_ns, duration_ns, \
          coalesce(self_ns, 0) AS self_ns, coalesce(gap_ns, 0) AS gap_ns, \
          coalesce(critical_ns, 0) AS critical_ns, cast({} AS bigint) AS flags, \
-         cast(CASE kind {kinds} ELSE 0 END AS bigint) AS kind, name, service_name, peer, span_id \
+         cast(CASE kind {kinds} ELSE 0 END AS bigint) AS kind, name, service_name, peer, span_id, \
+         parent_span_id \
          FROM spans WHERE trace_id = '{id}' AND NOT coalesce(is_duplicate, FALSE))",
         lists.join(", "),
         flags.join(" + ")
     )
 }
 
-const LISTS: [&str; 14] = [
+const LISTS: [&str; 15] = [
     "tree_left",
     "tree_right",
     "depth",
@@ -110,6 +111,7 @@ const LISTS: [&str; 14] = [
     c::SERVICE_NAME,
     "peer",
     c::SPAN_ID,
+    c::PARENT_SPAN_ID,
 ];
 
 /// The lists of the one row, in pre-order.
@@ -117,16 +119,25 @@ struct Lists<'a> {
     batch: &'a RecordBatch,
     /// Places in the lists, as they follow each other.
     order: UInt32Array,
+    walk: Walk,
 }
 
 impl Lists<'_> {
     fn new(batch: &RecordBatch) -> Result<Lists<'_>, QueryError> {
-        let mut lists = Lists { batch, order: UInt32Array::from(Vec::<u32>::new()) };
+        let order = UInt32Array::from(Vec::<u32>::new());
+        let mut lists = Lists { batch, order, walk: Walk::default() };
         let count = lists.unordered("tree_left")?.len();
         lists.order = (0..count as u32).collect::<Vec<_>>().into();
         let (left, start_ns) = (lists.numbers("tree_left")?, lists.all("start_ns")?);
         let span_ids = lists.list(c::SPAN_ID)?;
         let span_ids = span_ids.as_fixed_size_binary();
+        if left.iter().all(Option::is_none) {
+            let parents = lists.list(c::PARENT_SPAN_ID)?;
+            let parents: Vec<_> = parents.as_fixed_size_binary().iter().collect();
+            let ids: Vec<_> = span_ids.iter().map(Option::unwrap_or_default).collect();
+            let (order, walk) = by_parents(&ids, &parents, &start_ns);
+            return Ok(Lists { order: order.into(), walk, ..lists });
+        }
         // Spans without a place in the tree come last.
         let key = |at: u32| {
             let row = at as usize;
@@ -135,6 +146,11 @@ impl Lists<'_> {
         let mut order: Vec<u32> = (0..count as u32).collect();
         order.sort_by(|a, b| key(*a).cmp(&key(*b)));
         lists.order = order.into();
+        lists.walk = Walk {
+            left: lists.numbers("tree_left")?,
+            right: lists.numbers("tree_right")?,
+            depth: lists.all("depth")?,
+        };
         Ok(lists)
     }
 
@@ -163,13 +179,70 @@ impl Lists<'_> {
     }
 }
 
+/// Places in a walk over the tree, row by row: of the span, of the last one below it, and its depth.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Walk {
+    pub(super) left: Vec<Option<i64>>,
+    pub(super) right: Vec<Option<i64>>,
+    pub(super) depth: Vec<i64>,
+}
+
+/// The order of a walk over a trace that the kernel could not take in, by the ids of parents alone:
+/// earlier siblings first. Spans of a cycle stand below the earliest of them.
+pub(super) fn by_parents(
+    ids: &[&[u8]],
+    parents: &[Option<&[u8]>],
+    start_ns: &[i64],
+) -> (Vec<u32>, Walk) {
+    let mut by_start: Vec<u32> = (0..ids.len() as u32).collect();
+    by_start.sort_by_key(|row| (start_ns[*row as usize], ids[*row as usize]));
+    let row_of: HashMap<&[u8], u32> = ids.iter().copied().zip(0..).collect();
+    let parent_of = |row: u32| {
+        let parent = parents[row as usize].and_then(|id| row_of.get(id)).copied();
+        parent.filter(|parent| *parent != row)
+    };
+    let (mut first, mut next) = (vec![NO_PARENT; ids.len()], vec![NO_PARENT; ids.len()]);
+    for &row in by_start.iter().rev() {
+        if let Some(parent) = parent_of(row) {
+            next[row as usize] = std::mem::replace(&mut first[parent as usize], row);
+        }
+    }
+    let mut order: Vec<u32> = Vec::with_capacity(ids.len());
+    let mut walk = Walk::default();
+    let mut is_seen = vec![false; ids.len()];
+    let roots = by_start.iter().filter(|row| parent_of(**row).is_none());
+    for &root in roots.chain(&by_start) {
+        // Places of the spans above, and the child of each that comes next.
+        let mut open: Vec<(usize, u32)> = Vec::new();
+        let mut come = root;
+        loop {
+            if come != NO_PARENT && !std::mem::replace(&mut is_seen[come as usize], true) {
+                open.push((order.len(), first[come as usize]));
+                walk.left.push(Some(order.len() as i64));
+                walk.right.push(None);
+                walk.depth.push(open.len() as i64 - 1);
+                order.push(come);
+            }
+            let Some((place, child)) = open.last_mut() else { break };
+            come = *child;
+            if come == NO_PARENT {
+                walk.right[*place] = Some(order.len() as i64 - 1);
+                open.pop();
+            } else {
+                *child = next[come as usize];
+            }
+        }
+    }
+    (order, walk)
+}
+
 /// Start and columns of the skeleton.
 fn columns(lists: &Lists<'_>) -> Result<(Option<String>, SkeletonColumns), QueryError> {
     let starts_ns = lists.all("start_ns")?;
     let Some(start_ns) = starts_ns.iter().min().copied() else {
         return Ok((None, SkeletonColumns::default()));
     };
-    let (parent, subtree_end) = tree(&lists.numbers("tree_left")?, &lists.numbers("tree_right")?);
+    let (parent, subtree_end) = tree(&lists.walk.left, &lists.walk.right);
     let mut names = Interned::default();
     let mut services = Interned::default();
     let small = |numbers: Vec<i64>| numbers.into_iter().map(|number| number as u16).collect();
@@ -177,7 +250,7 @@ fn columns(lists: &Lists<'_>) -> Result<(Option<String>, SkeletonColumns), Query
     let columns = SkeletonColumns {
         parent,
         subtree_end,
-        depth: small(lists.all("depth")?),
+        depth: small(lists.walk.depth.clone()),
         start_ns: starts_ns.iter().map(|at_ns| at_ns - start_ns).collect(),
         duration_ns: lists.all(c::DURATION_NS)?,
         self_ns: lists.all("self_ns")?,

@@ -6,6 +6,7 @@ use api::views::{Breakdown, Heatmap, Question, Tail, Trace};
 
 use super::ranges::{Grid, column_ns, compared, range};
 use super::request::read;
+use super::skeleton::{by_parents, tree};
 
 const NOW_NS: i64 = 1_795_341_600_000_000_000;
 
@@ -92,4 +93,33 @@ fn periods_are_compared() {
     assert_eq!(compared(&asked, Some("none")), Ok(None));
     assert!(compared(&asked, Some("soon")).is_err());
     assert!(compared(&range(None, None).unwrap(), Some("previous")).is_err());
+}
+
+/// Spans as name, parent and start; the walk as names behind their depth, and what stands below each.
+fn check_walk(spans: &[(&str, &str, i64)], expected: &str) {
+    let ids: Vec<&[u8]> = spans.iter().map(|span| span.0.as_bytes()).collect();
+    let parents: Vec<Option<&[u8]>> =
+        spans.iter().map(|span| (!span.1.is_empty()).then_some(span.1.as_bytes())).collect();
+    let starts: Vec<i64> = spans.iter().map(|span| span.2).collect();
+    let (order, walk) = by_parents(&ids, &parents, &starts);
+    let (_, ends) = tree(&walk.left, &walk.right);
+    let told: Vec<String> = (0..order.len())
+        .map(|at| {
+            let below = ends[at] as usize - at - 1;
+            format!("{}{}:{below}", walk.depth[at], spans[order[at] as usize].0)
+        })
+        .collect();
+    assert_eq!(told.join(" "), expected);
+}
+
+#[test]
+fn a_walk_follows_parents_without_the_kernel() {
+    check_walk(&[], "");
+    check_walk(&[("a", "", 5)], "0a:0");
+    let chain = [("c", "b", 3), ("b", "a", 2), ("a", "", 1)];
+    check_walk(&chain, "0a:2 1b:1 2c:0");
+    let siblings = [("a", "", 0), ("y", "a", 9), ("x", "a", 3), ("z", "x", 4), ("o", "gone", 1)];
+    check_walk(&siblings, "0a:3 1x:1 2z:0 1y:0 0o:0");
+    // A cycle stands below its earliest, and a span that is its own parent is a root.
+    check_walk(&[("p", "q", 2), ("q", "p", 1), ("s", "s", 0)], "0s:0 0q:1 1p:0");
 }

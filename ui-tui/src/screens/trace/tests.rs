@@ -119,6 +119,16 @@ fn large(request: &Request) -> Option<Outcome> {
     Some(Ok(Told::new(Model::from(answer), Basis::default(), 0)))
 }
 
+/// The whole trace is refused, as where it does not fit into the memory of a query.
+#[test]
+fn a_trace_that_cannot_come_whole_comes_as_its_tree() {
+    let mut session = Session::incident(Place::Services, (120, 40));
+    session.press_unanswered("x");
+    session.become_online(large);
+    session.answer_all();
+    assert!(session.text().contains("1,000,000 spans"), "{}", session.text());
+}
+
 #[test]
 fn a_million_spans_are_walked_like_few() {
     let mut session = Session::incident(Place::Services, (120, 40));
