@@ -71,25 +71,11 @@ impl Customer {
         self.ask(Method::POST, "/api/orders", Some(body)).await
     }
 
-    /// Orders, and again where a call behind the gateway ran into its time limit: on a busy machine they
-    /// do, as in any system, and customers try again.
-    async fn order_at_last(&self, sku: &str) -> Answer {
-        const TRIES: usize = 3;
-        for _ in 1..TRIES {
-            let answer = self.order(sku).await;
-            if answer.status < 500 {
-                return answer;
-            }
-            println!("order of {sku} failed: {}", answer.body);
-        }
-        self.order(sku).await
-    }
-
     /// Uses every route, and orders so often that each instance and shard is reached.
     pub(crate) async fn use_everything(gateway: SocketAddr) {
         for number in 1..=24 {
             let customer = Customer::new(gateway, &format!("u{number}"));
-            let placed = customer.order_at_last(&format!("sku-{number}")).await;
+            let placed = customer.order(&format!("sku-{number}")).await;
             assert_eq!(placed.status, 201, "{}", placed.body);
             let id = placed.body["orderId"].as_str().unwrap().to_owned();
             let paid = customer.ask(Method::POST, &format!("/api/orders/{id}/payment"), None).await;
