@@ -7,7 +7,7 @@ use super::parts::{Part, Parts};
 use crate::action::Place;
 use crate::request::{Outcome, Request};
 use crate::testing::signals::answer;
-use crate::testing::{SIZES, Session};
+use crate::testing::{Canned, SIZES, Session};
 
 fn part(key: &str, mean_ms: f64) -> Part {
     Part { key: key.into(), mean_ms, ..Part::default() }
@@ -25,13 +25,27 @@ fn parts_add_up_to_the_mean() {
     assert_eq!((parts.rows[0].before_ms, parts.rows[1].before_ms), (Some(50.0), Some(0.0)));
 }
 
+/// Whether the parts of the period before are asked for.
+fn is_before(request: &Request) -> bool {
+    request.call.body.windows(5).any(|bytes| bytes == b"15:30")
+}
+
 /// As ever, but that nothing had come in the period before.
 fn young(request: &Request) -> Option<Outcome> {
-    let is_before = request.call.body.windows(5).any(|bytes| bytes == b"15:30");
-    match is_before {
+    match is_before(request) {
         true => Some(request.read(serde_json::to_vec(&SqlAnswer::default()).unwrap())),
         false => answer(request),
     }
+}
+
+/// As ever, but that the largest part was as large before.
+fn slow_as_ever(request: &Request) -> Option<Outcome> {
+    if !is_before(request) {
+        return answer(request);
+    }
+    let part = serde_json::json!({"part": "payment  POST /charge", "mean_ms": 1_310.0});
+    let rows = vec![part.as_object().cloned().unwrap()];
+    Some(request.read(serde_json::to_vec(&SqlAnswer { rows, ..SqlAnswer::default() }).unwrap()))
 }
 
 #[test]
@@ -46,9 +60,13 @@ fn a_selection_without_a_period_before_is_held_against_the_rest() {
 
 #[test]
 fn the_cursor_begins_at_the_part_that_has_grown_most() {
-    let mut session = Session::at(Place::Services, SIZES[1], "ansi", answer);
-    session.settle();
-    session.press("enter");
-    session.settle();
-    assert!(session.text().contains("▌payment  POST /charge"), "{}", session.text());
+    let cases: [(Canned, &str); 2] =
+        [(answer, "payment  POST /charge"), (slow_as_ever, "checkout  PlaceOrder")];
+    for (canned, part) in cases {
+        let mut session = Session::at(Place::Services, SIZES[1], "ansi", canned);
+        session.settle();
+        session.press("enter");
+        session.settle();
+        assert!(session.text().contains(&format!("▌{part}")), "{}", session.text());
+    }
 }
