@@ -42,6 +42,9 @@ use crate::wire::{self, Ask, Caller, Fault, Served, bodies};
 
 /// How often an instance says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How often an instance says that it is there before it serves unheard, and the time between.
+const ENTRIES_MAX: usize = 10;
+const ENTRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// What tokens are signed with, and what the gateway shows to get one. It lies open, as the whole
 /// system listens on loopback only; no telemetry has it.
@@ -180,7 +183,7 @@ impl Instance {
     ) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
         let router = self.router().await?;
-        self.register(address).await;
+        self.enter(address).await;
         tokio::spawn(heartbeat(self.clone(), address));
         tokio::spawn(strain(self.knobs.clone()));
         ready();
@@ -220,17 +223,30 @@ impl Instance {
         router.layer(from_fn_with_state(self.served(), wire::traced))
     }
 
-    async fn register(&self, address: SocketAddr) {
+    /// Registers until it is heard, since who is ready is called, and on a busy machine the first word
+    /// comes too late. Without a registry it serves those who know its address.
+    async fn enter(&self, address: SocketAddr) {
+        for _ in 0..ENTRIES_MAX {
+            if self.register(address).await {
+                return;
+            }
+            // One that refuses answers at once, and needs the time to come up.
+            tokio::time::sleep(ENTRY_PAUSE).await;
+        }
+    }
+
+    /// Whether the registry has heard it, or need not.
+    async fn register(&self, address: SocketAddr) -> bool {
         let known = self.caller.fixed_address(Role::Registry);
-        let Some(registry) = known.filter(|_| self.role.is_instrumented()) else { return };
+        let Some(registry) = known.filter(|_| self.role.is_instrumented()) else { return true };
         if self.role == Role::Registry {
-            return;
+            return true;
         }
         let body = bodies::Instance { id: self.id.clone(), address: address.to_string() };
         let path = format!("/instances/{}", self.role.name());
         let ask = Ask::post(Role::Registry, "/instances/{service}", path, &body);
-        // Not heard: the next beat says the same.
-        let _ = self.caller.ask_quietly(ask, registry).await;
+        let answer = self.caller.ask_quietly(ask, registry).await;
+        answer.is_ok_and(|answer| (200..300).contains(&answer.status))
     }
 }
 
@@ -240,6 +256,7 @@ async fn heartbeat(instance: Arc<Instance>, address: SocketAddr) {
         if instance.is_leaving.load(Ordering::Acquire) {
             return;
         }
+        // Not heard: the next beat says the same.
         instance.register(address).await;
     }
 }
