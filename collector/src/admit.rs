@@ -59,13 +59,12 @@ impl Budget {
         self.capacity_bytes.saturating_sub(free)
     }
 
-    /// Lets a new request in, waiting for room no longer than `wait_max` and the budget's own limit.
+    /// Lets a new request in, waiting for room no longer than `wait`.
     pub(crate) async fn admit(
         self: &Arc<Self>,
         bytes: usize,
-        wait_max: Option<Duration>,
+        wait: Duration,
     ) -> Result<Charge, NoRoom> {
-        let wait = wait_max.map_or(self.wait, |w| w.min(self.wait));
         let open = Arc::clone(&self.open).acquire_many_owned(permits(bytes)?);
         match tokio::time::timeout(wait, open).await {
             Ok(Ok(open)) => Ok(Charge { open, reserve: None, budget: Arc::clone(self) }),

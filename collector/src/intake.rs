@@ -59,11 +59,15 @@ pub struct ExportOptions {
 
 /// Where accepted requests go: the store, or a slow or failing one in tests.
 pub(crate) trait Sink: Send + Sync + 'static {
+    fn room(&self, wait: Duration) -> BoxFuture<'_, Result<(), StorageError>>;
     fn append(&self, request: Append) -> BoxFuture<'_, Result<Appended, StorageError>>;
     fn count_rejects(&self, signal: Signal, reason: &'static str, count: u64);
 }
 
 impl Sink for Store {
+    fn room(&self, wait: Duration) -> BoxFuture<'_, Result<(), StorageError>> {
+        Box::pin(Store::room(self, wait))
+    }
     fn append(&self, request: Append) -> BoxFuture<'_, Result<Appended, StorageError>> {
         Box::pin(Store::append(self, request))
     }
@@ -98,6 +102,8 @@ struct Inner {
     suspects: Mutex<Suspects>,
     /// Large requests decoded at the same time.
     workers: Arc<Semaphore>,
+    /// Bytes of the requests that are being decoded and stored at the same time.
+    desk: Semaphore,
     decoded_bytes_max: usize,
     admission_wait: Duration,
     /// Makes fingerprints unique where repeats are wanted.
@@ -122,6 +128,14 @@ enum Fault {
 const INLINE_PLAIN_BYTES_MAX: usize = 64 << 10;
 const INLINE_COMPRESSED_BYTES_MAX: usize = 8 << 10;
 
+/// Bytes of requests between decoding and answer: enough for the next group of the log to form while
+/// one is synced, little enough to stay in the processor's caches (docs/performance.md, overload).
+const DESK_BYTES: usize = 2 << 20;
+/// So many large requests fit at once.
+const DESK_SHARES: usize = 4;
+/// What compressed bytes are taken for before they are known.
+const DESK_COMPRESSED_FACTOR: usize = 8;
+
 impl Intake {
     /// An intake with the default budget and sizes, as `otlake import` needs it.
     pub fn new(store: Arc<Store>, limits: Limits) -> Intake {
@@ -144,6 +158,7 @@ impl Intake {
                 decoders: Pool { idle: Mutex::default(), idle_max: 2 * cores, new_decode },
                 stats,
                 suspects: Mutex::default(),
+                desk: Semaphore::new(DESK_BYTES),
                 workers: Arc::new(Semaphore::new(2 * cores)),
                 decoded_bytes_max: config.decoded_bytes_max.min(budget.step_bytes_max()),
                 admission_wait: config.admission_wait,
@@ -180,15 +195,14 @@ impl Intake {
         Arc::clone(&self.inner.stats)
     }
 
-    /// Takes the first bytes of a request from the budget, waiting a moment if there is no room, but
-    /// no longer than a third of what the client waits.
+    /// Takes the first bytes of a request from the budget, waiting a moment if there is no room.
     pub(crate) async fn admit(
         &self,
         bytes: usize,
         deadline: Option<Instant>,
     ) -> Result<Charge, Refusal> {
-        let wait_max = deadline.map(|d| d.saturating_duration_since(Instant::now()) / 3);
-        self.inner.budget.admit(bytes, wait_max).await.map_err(|NoRoom| self.no_room())
+        let wait = self.inner.wait_max(deadline);
+        self.inner.budget.admit(bytes, wait).await.map_err(|NoRoom| self.no_room())
     }
 
     /// The answer to a request that found no room.
@@ -213,6 +227,10 @@ impl Intake {
         if parcel.wire.is_empty() && parcel.compression == Compression::Identity {
             return Ok(Accepted::default());
         }
+        // The semaphore is never closed; were it, nobody would have to wait.
+        let _place = inner.desk.acquire_many(parcel.desk_bytes()).await;
+        // Asked here, since decoding what cannot be stored would take the time that makes room.
+        inner.sink.room(inner.wait_max(deadline)).await.map_err(not_stored)?;
         let unpacked = self.unpack(parcel).await?;
         if all_malformed(&unpacked.decoded) {
             return Err(wrong_format(origin.signal, &unpacked.decoded.rejects));
@@ -257,9 +275,23 @@ impl Parcel {
         };
         self.wire.len() <= bytes_max
     }
+
+    fn desk_bytes(&self) -> u32 {
+        let factor = match self.compression {
+            Compression::Identity => 1,
+            _ => DESK_COMPRESSED_FACTOR,
+        };
+        self.wire.len().saturating_mul(factor).min(DESK_BYTES / DESK_SHARES) as u32
+    }
 }
 
 impl Inner {
+    /// How long a request may wait for room: a third of what the client waits, at most.
+    fn wait_max(&self, deadline: Option<Instant>) -> Duration {
+        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        left.map_or(self.admission_wait, |left| self.admission_wait.min(left / 3))
+    }
+
     /// Gives the parcel back if it would have to wait for room.
     fn unpack_now(&self, mut parcel: Parcel) -> Result<Result<Unpacked, Refusal>, Parcel> {
         let mut grown = 0;

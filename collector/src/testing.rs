@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow_array::{RecordBatch, StringViewArray};
@@ -33,6 +34,8 @@ pub(crate) struct Double {
     seen: Mutex<HashSet<Fingerprint>>,
     /// Answers of the next appends, when they are not to succeed.
     pub(crate) failures: Mutex<Vec<StorageError>>,
+    /// Nobody is let in: the wait for room is in vain.
+    pub(crate) full: AtomicBool,
     /// Appends wait for a permit each, if set; `waiting` gets one permit for each that waits.
     pub(crate) gate: Option<Gate>,
 }
@@ -63,6 +66,19 @@ impl Double {
 }
 
 impl Sink for Double {
+    fn room(&self, wait: Duration) -> BoxFuture<'_, Result<(), StorageError>> {
+        Box::pin(async move {
+            if !self.full.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            tokio::time::sleep(wait).await;
+            Err(StorageError::Unavailable {
+                reason: "live rows fill their memory".to_owned(),
+                retry_after: Duration::from_secs(1),
+            })
+        })
+    }
+
     fn append(&self, request: Append) -> BoxFuture<'_, Result<Appended, StorageError>> {
         Box::pin(async move {
             if let Some(gate) = &self.gate {

@@ -6,6 +6,7 @@
 //! they come, so that thousands of tiny requests cost neither memory nor a long list.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use schemas::{Batch, Keys, Signal, Table};
+use tokio::sync::Notify;
 
 use crate::catalog::facts::DataFile;
 use crate::rows;
@@ -31,6 +33,8 @@ pub(crate) struct Buffer {
     state: Mutex<[Lane; 3]>,
     snapshot: ArcSwap<Snapshot>,
     bytes: AtomicUsize,
+    /// Told whenever rows have gone to files.
+    freed: Notify,
 }
 
 /// Generations of one signal, oldest first.
@@ -117,6 +121,7 @@ impl Buffer {
             state: Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             bytes: AtomicUsize::new(0),
+            freed: Notify::new(),
         }
     }
 
@@ -126,6 +131,18 @@ impl Buffer {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns once the rows have fewer bytes.
+    pub(crate) async fn below(&self, bytes: usize) {
+        while self.bytes() >= bytes {
+            let mut freed = pin!(self.freed.notified());
+            // Listens before it looks, so that rows that go in between are not missed.
+            freed.as_mut().enable();
+            if self.bytes() >= bytes {
+                freed.await;
+            }
+        }
     }
 
     /// Makes rows visible, all in one swap. Tells whether a generation now has `flush_bytes`.
@@ -202,6 +219,7 @@ impl Buffer {
         let mut touched = [false; 3];
         touched[sealed.signal.index()] = true;
         self.swap(&lanes, touched, |snapshot| exchange(snapshot, &[], files));
+        self.freed.notify_waiters();
     }
 
     /// Replaces files by others, and adds gaps, in one swap.

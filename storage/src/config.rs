@@ -44,6 +44,12 @@ impl StoreConfig {
             disk: DiskLimits::default(),
         }
     }
+
+    /// Live bytes at which nobody is let in any more. The last eighth is for requests that are
+    /// already being decoded: to refuse those would waste the work.
+    pub(crate) fn room_bytes(&self) -> usize {
+        self.live_bytes_max - self.live_bytes_max / 8
+    }
 }
 
 /// Free space below which work stops. A limit is the larger of its share and its bytes.

@@ -43,9 +43,9 @@ impl Inner {
         self.buffer.seal(self.clock.monotonic(), age, bytes);
     }
 
-    /// When all memory is used up every generation is to go, however small.
+    /// When nobody is let in any more every generation is to go, however small.
     fn flush_bytes_now(&self) -> usize {
-        match self.buffer.bytes() >= self.config.live_bytes_max {
+        match self.buffer.bytes() >= self.config.room_bytes() {
             true => 0,
             false => self.config.flush_bytes,
         }

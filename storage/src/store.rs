@@ -128,12 +128,22 @@ impl Store {
         let wal = &inner.writer()?.wal;
         if inner.buffer.bytes() >= inner.config.live_bytes_max {
             inner.wake.notify_one();
-            return Err(StorageError::Unavailable {
-                reason: "live rows fill their memory and wait to be written".to_owned(),
-                retry_after: Duration::from_secs(1),
-            });
+            return Err(full());
         }
         wal.append(request).await
+    }
+
+    /// Returns once live rows leave room for more, or says after `wait` that they do not. To be
+    /// asked before a request is decoded: one that [`Store::append`] refuses has cost that for nothing.
+    pub async fn room(&self, wait: Duration) -> Result<(), StorageError> {
+        let inner = &self.inner;
+        let room_bytes = inner.config.room_bytes();
+        if inner.buffer.bytes() < room_bytes {
+            return Ok(());
+        }
+        inner.wake.notify_one();
+        let below = tokio::time::timeout(wait, inner.buffer.below(room_bytes));
+        below.await.map_err(|_| full())
     }
 
     /// An immutable view: every acknowledged row exactly once. Cheap.
@@ -277,6 +287,13 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.inner.phase.send_replace(Phase::Closing);
+    }
+}
+
+fn full() -> StorageError {
+    StorageError::Unavailable {
+        reason: "live rows fill their memory and wait to be written".to_owned(),
+        retry_after: Duration::from_secs(1),
     }
 }
 

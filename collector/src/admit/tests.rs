@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::{Budget, NoRoom};
 
+const WAIT: Duration = Duration::from_secs(1);
+
 #[tokio::test(start_paused = true)]
 async fn newcomers_leave_a_quarter_free() {
-    let budget = Budget::new(1000, Duration::from_secs(1));
-    let mut first = budget.admit(750, None).await.unwrap();
-    assert_eq!(budget.admit(1, None).await.unwrap_err(), NoRoom);
+    let budget = Budget::new(1000, WAIT);
+    let mut first = budget.admit(750, WAIT).await.unwrap();
+    assert_eq!(budget.admit(1, WAIT).await.unwrap_err(), NoRoom);
     first.grow(250).await.unwrap();
     assert_eq!(budget.in_flight_bytes(), 1000);
     assert_eq!(first.try_grow(1), Err(NoRoom));
@@ -17,18 +19,18 @@ async fn newcomers_leave_a_quarter_free() {
     // What was taken last, from the reserve, goes back first: still no room for newcomers.
     first.shrink(250);
     assert_eq!(first.bytes(), 750);
-    assert_eq!(budget.admit(1, None).await.unwrap_err(), NoRoom);
+    assert_eq!(budget.admit(1, WAIT).await.unwrap_err(), NoRoom);
     first.shrink(1);
-    budget.admit(1, None).await.unwrap();
+    budget.admit(1, WAIT).await.unwrap();
     drop(first);
     assert_eq!(budget.in_flight_bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_gets_what_comes_free() {
-    let budget = Budget::new(1000, Duration::from_secs(1));
-    let first = budget.admit(700, None).await.unwrap();
-    let (second, ()) = tokio::join!(budget.admit(600, None), async {
+    let budget = Budget::new(1000, WAIT);
+    let first = budget.admit(700, WAIT).await.unwrap();
+    let (second, ()) = tokio::join!(budget.admit(600, WAIT), async {
         tokio::time::advance(Duration::from_millis(900)).await;
         drop(first);
     });
@@ -38,10 +40,10 @@ async fn who_waits_gets_what_comes_free() {
 #[tokio::test(start_paused = true)]
 async fn growing_waits_for_open_room_or_the_reserve() {
     for from_reserve in [true, false] {
-        let budget = Budget::new(1000, Duration::from_secs(1));
-        let mut grower = budget.admit(100, None).await.unwrap();
-        let mut open = budget.admit(650, None).await.unwrap();
-        let mut holder = budget.admit(0, None).await.unwrap();
+        let budget = Budget::new(1000, WAIT);
+        let mut grower = budget.admit(100, WAIT).await.unwrap();
+        let mut open = budget.admit(650, WAIT).await.unwrap();
+        let mut holder = budget.admit(0, WAIT).await.unwrap();
         holder.grow(250).await.unwrap();
         let (grown, ()) = tokio::join!(grower.grow(50), async {
             if from_reserve { holder.shrink(50) } else { open.shrink(50) }
@@ -53,9 +55,9 @@ async fn growing_waits_for_open_room_or_the_reserve() {
 
 #[tokio::test(start_paused = true)]
 async fn the_client_waits_no_longer_than_it_said() {
-    let budget = Budget::new(1000, Duration::from_secs(1));
-    let _first = budget.admit(750, None).await.unwrap();
+    let budget = Budget::new(1000, WAIT);
+    let _first = budget.admit(750, WAIT).await.unwrap();
     let start = tokio::time::Instant::now();
-    budget.admit(1, Some(Duration::from_millis(100))).await.unwrap_err();
+    budget.admit(1, Duration::from_millis(100)).await.unwrap_err();
     assert_eq!(start.elapsed(), Duration::from_millis(100));
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a failed set-up is a failed test
 
 use std::io::Write;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use base64::Engine;
@@ -209,6 +210,21 @@ async fn overload_is_refused_with_a_delay_and_nothing_is_lost() {
     check(&server, TRACES, &[], body(4), OK, "").await;
     assert_eq!(server.store.accepted(), 7);
     assert_eq!(server.stats.in_flight_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_full_store_refuses_before_it_decodes() {
+    let server = Server::with(
+        CollectorConfig { admission_wait: Duration::from_millis(30), ..config() },
+        Double::default(),
+    );
+    let body = || frame(0, b"no word of the script");
+    check(&server, TRACES, &[], body(), INVALID_ARGUMENT, "unknown word").await;
+    server.store.full.store(true, Relaxed);
+    let reply = check(&server, TRACES, &[], body(), UNAVAILABLE, "fill their memory").await;
+    assert!(delays(&reply).0.is_some_and(|s| (0.8..=1.2).contains(&s)), "{reply:?}");
+    let http = server.post("/v1/traces", "content-type: application/json\r\n", b"no word").await;
+    assert_eq!((http.status, http.header("retry-after")), (503, Some("1")), "{}", http.text());
 }
 
 #[tokio::test]

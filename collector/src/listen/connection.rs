@@ -26,8 +26,8 @@ const FIRST_READ_BYTES: usize = 4096;
 const HEADER_BYTES_MAX: usize = 16 << 10;
 const STREAMS_MAX: u32 = 200;
 /// Windows are memory outside of the byte budget: connections × window.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -164,8 +164,13 @@ async fn full_memory_is_answered_with_a_delay_and_heals() {
     let dir = tempfile::tempdir().unwrap();
     let small = crate::StoreConfig { live_bytes_max: 1, ..config(dir.path()) };
     let store = open(small).await;
+    store.room(Duration::ZERO).await.unwrap();
     append(&store, &[0]).await;
-    // The refusal wakes the flusher, which makes room.
+    // A refusal wakes the flusher, which makes room; who may wait for it gets in.
+    let now = store.room(Duration::ZERO).await;
+    assert!(matches!(now, Err(crate::StorageError::Unavailable { .. })), "{now:?}");
+    store.room(Duration::from_secs(60)).await.unwrap();
+    append(&store, &[2]).await;
     let mut refused = 0;
     while let Err(why) = store.append(request(&[1])).await {
         assert!(matches!(why, crate::StorageError::Unavailable { .. }), "{why}");
@@ -173,5 +178,5 @@ async fn full_memory_is_answered_with_a_delay_and_heals() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert!(refused > 0);
-    assert_eq!(visible(&store.snapshot()), [0, 1]);
+    assert_eq!(visible(&store.snapshot()), [0, 1, 2]);
 }
