@@ -24,6 +24,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{PhysicalExpr, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
@@ -178,7 +179,7 @@ impl SnapshotTable {
         predicate: Option<Arc<dyn PhysicalExpr>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let pushdown = self.context.pushdown;
+        let pushdown = self.context.pushdown && self.saves_reading(projection, predicate.as_ref());
         let mut source = ParquetSource::new(self.file_schema())
             .with_parquet_file_reader_factory(Arc::clone(&self.context.reader))
             .with_pushdown_filters(pushdown)
@@ -198,6 +199,26 @@ impl SnapshotTable {
             .with_expr_adapter(Some(Arc::new(AttributeAdapterFactory { table: self.table })))
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// Whether rows that a predicate leaves out spare the decoding of other columns. Where it looks at
+    /// all that is read, the filter above the scan does the same work in two thirds of the time.
+    fn saves_reading(
+        &self,
+        projection: Option<&Vec<usize>>,
+        predicate: Option<&Arc<dyn PhysicalExpr>>,
+    ) -> bool {
+        let Some(predicate) = predicate else { return false };
+        if self.repeatable {
+            // Two looks at the same rows may read different columns.
+            return true;
+        }
+        let tested = collect_columns(predicate);
+        let is_tested = |name: &str| tested.iter().any(|column| column.name() == name);
+        match projection {
+            None => true,
+            Some(read) => !read.iter().all(|at| is_tested(self.schema.field(*at).name())),
+        }
     }
 }
 
@@ -242,7 +263,7 @@ impl TableProvider for SnapshotTable {
             .map(|filter| state.create_physical_expr(filter, &df_schema))
             .transpose()?;
         let all = self.context.snapshot.files(self.table);
-        let files = prune::prune(self.table, all, predicate.as_ref(), &self.schema)?;
+        let files = prune::prune(self.table, all, predicate.as_ref(), &self.schema).await?;
         let predicate = conjunction_opt([predicate, self.narrowed.clone()].into_iter().flatten());
         let totals = &self.context.totals;
         if self.counted {

@@ -7,4 +7,5 @@ mod explain;
 mod fixture;
 mod large;
 mod newest;
+mod one_trace;
 mod settled;

@@ -6,6 +6,7 @@
 //! no OTLP: decoding is a function handed in at [`Store::open`].
 #![warn(missing_docs)]
 
+mod bloom;
 mod buffer;
 mod catalog;
 mod clock;
@@ -37,6 +38,7 @@ mod upkeep;
 mod verify;
 mod wal;
 
+pub use bloom::Blooms;
 pub use catalog::facts::{Bound, ColumnFacts, DataFile, NewFile, Promotion};
 pub use config::{DiskLimits, StoreConfig};
 pub use error::StorageError;

@@ -23,7 +23,7 @@ use schemas::columns::{self as c, Column, Encoding, Statistics};
 use crate::catalog::facts::{
     self, DataFile, Label, NewFile, bounded_keys, column_facts, promotions, with_times,
 };
-use crate::{StorageError, durable, layout};
+use crate::{Blooms, StorageError, durable, layout};
 
 /// Rows of a row group in files that are soon rewritten, and in those that stay.
 const ROW_GROUP_ROWS: usize = 131_072;
@@ -82,6 +82,7 @@ pub(crate) fn write(
         promoted,
         keys,
         keys_complete,
+        blooms: Blooms::of(&metadata),
     });
     count_nulls(&mut file, &schema, rows);
     Ok(NewFile { file, blake3: hash.into(), schema })
@@ -167,7 +168,7 @@ fn properties(
         let path = ColumnPath::new(vec![name.to_owned()]);
         builder = builder.set_column_statistics_enabled(path, EnabledStatistics::Page);
     }
-    if label.level >= 1 && label.table.column(c::TRACE_ID).is_some() {
+    if label.table.column(c::TRACE_ID).is_some() {
         let path = || ColumnPath::new(vec![c::TRACE_ID.to_owned()]);
         builder = builder
             .set_column_bloom_filter_enabled(path(), true)

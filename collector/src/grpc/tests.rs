@@ -270,8 +270,7 @@ async fn a_reset_while_storing_is_counted() {
     stream.send_reset(h2::Reason::CANCEL);
     assert!(read_call(response).await.is_err());
     let stats = &server.stats;
-    eventually("the reset", || stats.abandoned.load(std::sync::atomic::Ordering::Relaxed) == 1)
-        .await;
+    eventually("the reset", || stats.abandoned.load(Relaxed) == 1).await;
     assert_eq!(server.stats.accepted(Signal::Traces), 0);
 }
 
@@ -287,7 +286,7 @@ async fn a_slow_body_is_reset() {
     assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error:?}");
     let (store, stats) = server.stopped().await;
     assert_eq!(store.accepted(), 0);
-    assert_eq!(stats.bodies_slow.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(stats.bodies_slow.load(Relaxed), 1);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ fn file(rows: u64, times: (i64, i64), nulls: &[(&str, u64)]) -> DataFile {
         promoted: BTreeMap::new(),
         keys: Default::default(),
         keys_complete: true,
+        blooms: Default::default(),
     }
 }
 

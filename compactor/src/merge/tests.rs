@@ -54,6 +54,7 @@ fn file(path: std::path::PathBuf, rows: usize) -> DataFile {
         promoted: Default::default(),
         keys,
         keys_complete: true,
+        blooms: Default::default(),
     }
 }
 

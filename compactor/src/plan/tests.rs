@@ -26,6 +26,7 @@ fn file(line: &str) -> Arc<DataFile> {
         promoted: Default::default(),
         keys: Default::default(),
         keys_complete: true,
+        blooms: Default::default(),
     })
 }
 

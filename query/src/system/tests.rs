@@ -42,6 +42,7 @@ fn snapshot() -> Snapshot {
         promoted: Default::default(),
         keys: keys("a", type_bits::INT, 2),
         keys_complete: true,
+        blooms: Default::default(),
     };
     let live = Batch {
         table: Table::Logs,

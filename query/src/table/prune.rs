@@ -8,18 +8,22 @@ use arrow_array::{ArrayRef, BooleanArray, UInt64Array};
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{Column, ColumnStatistics, Result, ScalarValue, Statistics};
+use datafusion::common::{
+    Column, ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics,
+};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_expr::utils::Guarantee;
+use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use schemas::Table;
 use schemas::attributes::{Owner, promoted};
+use schemas::columns as c;
 use schemas::semantic::{Source as SemanticSource, semantic};
 use storage::{Bound, ColumnFacts, DataFile, Promotion};
 
 use crate::attributes::{Source, VirtualColumn};
 
 /// The files that may hold a row for which the predicate is true.
-pub(crate) fn prune(
+pub(crate) async fn prune(
     table: Table,
     files: &[Arc<DataFile>],
     predicate: Option<&Arc<dyn PhysicalExpr>>,
@@ -31,7 +35,30 @@ pub(crate) fn prune(
         return Ok(files.to_vec());
     };
     let kept = pruning.prune(&FileFacts { table, files, schema })?;
-    Ok(files.iter().zip(kept).filter(|(_, keep)| *keep).map(|(f, _)| Arc::clone(f)).collect())
+    let kept = files.iter().zip(kept).filter(|(_, keep)| *keep).map(|(f, _)| Arc::clone(f));
+    match trace_ids(&pruning) {
+        Some(ids) if table.column(c::TRACE_ID).is_some() => having(kept.collect(), ids).await,
+        _ => Ok(kept.collect()),
+    }
+}
+
+/// The ids of which every row that meets the predicate has one, if it is such a predicate.
+fn trace_ids(pruning: &PruningPredicate) -> Option<Vec<[u8; 16]>> {
+    let id = |value: &ScalarValue| match value {
+        ScalarValue::FixedSizeBinary(_, Some(bytes)) => bytes.as_slice().try_into().ok(),
+        _ => None,
+    };
+    let mut known = pruning.literal_guarantees().iter();
+    let of_traces = known.find(|guarantee| {
+        guarantee.column.name == c::TRACE_ID && guarantee.guarantee == Guarantee::In
+    })?;
+    of_traces.literals.iter().map(id).collect()
+}
+
+/// The files whose bloom filters do not exclude these traces: bounds of random ids exclude none.
+async fn having(files: Vec<Arc<DataFile>>, ids: Vec<[u8; 16]>) -> Result<Vec<Arc<DataFile>>> {
+    let look = move || files.into_iter().filter(|file| file.may_have_trace(&ids)).collect();
+    tokio::task::spawn_blocking(look).await.map_err(|why| DataFusionError::External(why.into()))
 }
 
 /// What a file says of these columns, for the reader to leave it out while a query runs. Only exact

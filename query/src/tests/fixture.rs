@@ -24,6 +24,7 @@ use object_store::local::LocalFileSystem;
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use schemas::attributes::{Owner, ValueType, promoted};
 use schemas::version::footer;
 use schemas::{Batch, Keys, Table, columns as c, json, type_bits};
@@ -97,7 +98,7 @@ pub(super) type Attributes = BTreeMap<String, Val>;
 pub(super) const OF_ONE_TRACE: i64 = 1_000_000;
 
 /// Three numbers are a trace.
-fn trace_of(number: i64) -> i128 {
+pub(super) fn trace_of(number: i64) -> i128 {
     i128::from(number.min(OF_ONE_TRACE) / 3)
 }
 
@@ -254,6 +255,7 @@ impl World {
             .set_data_page_row_count_limit(page)
             .set_write_batch_size(page)
             .set_statistics_enabled(EnabledStatistics::Page)
+            .set_column_bloom_filter_enabled(ColumnPath::from(c::TRACE_ID), true)
             .set_key_value_metadata(Some(vec![
                 KeyValue::new(
                     footer::PROMOTED.into(),
@@ -291,6 +293,7 @@ impl World {
             promoted,
             keys: batch.keys,
             keys_complete: true,
+            blooms: Default::default(),
         }));
     }
 

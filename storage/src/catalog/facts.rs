@@ -13,6 +13,8 @@ use schemas::version::{FILE_FORMAT, footer};
 use schemas::{KeyFacts, KeySet, Keys, Table, type_bits};
 use serde_json::{Map, Value, json};
 
+use crate::Blooms;
+
 /// Keys of one owner that a file lists; a file with more says so in [`DataFile::keys_complete`].
 const KEYS_MAX: usize = 4096;
 
@@ -52,6 +54,8 @@ pub struct DataFile {
     pub keys: Keys,
     /// false: the file has more keys than are listed, so a key's absence from `keys` proves nothing.
     pub keys_complete: bool,
+    /// Where its bloom filters of trace ids lie.
+    pub blooms: Blooms,
 }
 
 /// Whether a promoted column holds every value of its key.
@@ -265,6 +269,7 @@ pub(crate) fn from_footer(
         promoted: promoted_from_json(get(footer::PROMOTED)?)?,
         keys,
         keys_complete,
+        blooms: Blooms::of(metadata),
     };
     let inputs = get(footer::INPUTS).unwrap_or_default();
     let inputs = inputs.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();

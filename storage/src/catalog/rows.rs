@@ -9,6 +9,7 @@ use sqlx::{Row, SqliteConnection};
 use super::WRITER;
 use super::columns::{Columns, table, table_id};
 use super::facts::{self, Bound, ColumnFacts, DataFile, NewFile};
+use crate::Blooms;
 use crate::keys::AttributeKey;
 use crate::layout;
 use crate::rejects::Rejects;
@@ -165,6 +166,7 @@ impl FileRow {
             promoted: Default::default(),
             keys: Keys::default(),
             keys_complete: self.keys.len() == KEYS_ROWS,
+            blooms: Blooms::default(),
         };
         for row in &self.keys {
             let set = facts::key_set_from_json(serde_json::from_slice(&row.keys).ok()?)?;

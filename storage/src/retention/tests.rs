@@ -94,5 +94,6 @@ fn sample() -> DataFile {
         promoted: Default::default(),
         keys: Default::default(),
         keys_complete: true,
+        blooms: Default::default(),
     }
 }
