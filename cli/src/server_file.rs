@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 /// Name of the file within a data directory.
 const NAME: &str = "server.json";
 
+/// A full disk, a spent quota, a limit on the sizes of files.
+const NO_SPACE: [io::ErrorKind; 3] =
+    [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge];
+
 /// The addresses of a running server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Addresses {
@@ -50,17 +54,26 @@ pub(crate) struct ServerFiles {
 }
 
 impl ServerFiles {
-    /// Writes `server.json` into `dir`, and the ready file last: who waits for it may connect.
+    /// Writes `server.json` into `dir`, and the ready file last: who waits for it may connect. On a full
+    /// disk the server does without the first; commands then find it by `--url`.
     pub(crate) fn write(
         dir: &Path,
         ready_file: Option<&Path>,
         addresses: &Addresses,
     ) -> io::Result<ServerFiles> {
         let text = serde_json::to_vec(addresses)?;
-        let mut files = ServerFiles { paths: Vec::new() };
-        for path in [Some(dir.join(NAME)), ready_file.map(Path::to_owned)].into_iter().flatten() {
-            write_atomically(&path, &text)?;
-            files.paths.push(path);
+        let mut files = ServerFiles { paths: vec![dir.join(NAME)] };
+        match write_atomically(&files.paths[0], &text) {
+            Err(why) if NO_SPACE.contains(&why.kind()) => {
+                // One of a server that was killed would lead astray.
+                let _ = fs::remove_file(&files.paths[0]);
+                tracing::warn!(path = %files.paths[0].display(), %why, "writing a file failed");
+            }
+            written => written?,
+        }
+        if let Some(path) = ready_file {
+            write_atomically(path, &text)?;
+            files.paths.push(path.to_owned());
         }
         Ok(files)
     }
@@ -79,7 +92,9 @@ impl Drop for ServerFiles {
 fn write_atomically(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(text)?;
-    fs::rename(&temporary, path)
+    let written = fs::File::create(&temporary).and_then(|mut file| file.write_all(text));
+    written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        // Best effort: half a file is of no use.
+        let _ = fs::remove_file(&temporary);
+    })
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::{Signal, Table};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 
@@ -58,6 +58,8 @@ struct State {
     snapshot_id: i64,
     schema_version: i64,
     next_file_id: i64,
+    /// The connection keeps others out: it was made on a full disk.
+    alone: bool,
 }
 
 /// What a catalog knew when it was opened.
@@ -130,15 +132,37 @@ impl Catalog {
     /// Opens the directory's catalog, made when missing.
     pub(crate) async fn open(dir: &Path, now_ns: i64) -> Result<(Catalog, Loaded), OpenError> {
         let path = layout::catalog(dir);
-        let mut connection = options(&path).create_if_missing(true).connect().await?;
+        let (mut connection, alone) = match options(&path).create_if_missing(true).connect().await {
+            Ok(connection) => (connection, false),
+            Err(why) if lacks_space(&why) => (alone(&path).connect().await?, true),
+            Err(why) => return Err(why.into()),
+        };
         check_version(&mut connection).await?;
         if is_empty(&mut connection).await? {
             create(&mut connection, now_ns).await?;
         }
         check_format(&mut connection, &path).await?;
         private(&path);
-        name_data_path(&mut connection, dir).await?;
-        load::catalog(connection, path, dir).await
+        match name_data_path(&mut connection, dir).await {
+            // DuckDB cannot attach it now anyway, and the next start does it.
+            Err(why) if alone => tracing::warn!(%why, "naming the directory in the catalog failed"),
+            named => named?,
+        }
+        let (catalog, loaded) = load::catalog(connection, path, dir).await?;
+        catalog.state.lock().await.alone = alone;
+        Ok((catalog, loaded))
+    }
+
+    /// Lets other processes read the catalog again, where a full disk had made us take it alone. To be
+    /// called once there is space.
+    pub(crate) async fn share(&self) {
+        let mut state = self.state.lock().await;
+        if std::mem::take(&mut state.alone)
+            && let Some(connection) = state.connection.take()
+            && let Err(why) = connection.close().await
+        {
+            tracing::warn!(%why, "closing the catalog failed");
+        }
     }
 
     /// Reads a catalog, the directory's own or a copy, and changes nothing. `None` when there is
@@ -354,6 +378,19 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// Without the file of shared memory that other processes would need, for which there is no space.
+fn alone(path: &Path) -> SqliteConnectOptions {
+    options(path).locking_mode(SqliteLockingMode::Exclusive)
+}
+
+/// Whether SQLite could not make or fill its file of shared memory.
+fn lacks_space(error: &sqlx::Error) -> bool {
+    /// SQLITE_FULL, and SQLITE_IOERR with _SHMOPEN, _SHMSIZE, _SHMMAP.
+    const CODES: [&str; 4] = ["13", "4618", "4874", "5386"];
+    let code = error.as_database_error().and_then(|e| e.code());
+    code.is_some_and(|code| CODES.contains(&code.as_ref()))
+}
+
 /// Setting the journal mode, as [`options`] does, would write.
 fn read_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
@@ -437,14 +474,25 @@ async fn create(connection: &mut SqliteConnection, now_ns: i64) -> Result<(), sq
 
 async fn name_data_path(connection: &mut SqliteConnection, dir: &Path) -> Result<(), sqlx::Error> {
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    let mut transaction = connection.begin().await?;
-    sqlx::query("DELETE FROM ducklake_metadata").execute(&mut *transaction).await?;
     let values = [
         ("version", "1.0".to_owned()),
         ("created_by", concat!("otlake ", env!("CARGO_PKG_VERSION")).to_owned()),
         ("encrypted", "false".to_owned()),
         ("data_path", format!("{}/", absolute.display())),
     ];
+    let known: Vec<(String, String)> =
+        sqlx::query_as("SELECT \"key\", \"value\" FROM ducklake_metadata ORDER BY rowid")
+            .fetch_all(&mut *connection)
+            .await?;
+    if known
+        .iter()
+        .map(|(key, value)| (key.as_str(), value))
+        .eq(values.iter().map(|(k, v)| (*k, v)))
+    {
+        return Ok(());
+    }
+    let mut transaction = connection.begin().await?;
+    sqlx::query("DELETE FROM ducklake_metadata").execute(&mut *transaction).await?;
     for (key, value) in values {
         sqlx::query("INSERT INTO ducklake_metadata(\"key\", \"value\") VALUES (?1, ?2)")
             .bind(key)

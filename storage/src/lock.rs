@@ -39,7 +39,10 @@ impl DirLock {
             }
             Err(error) => return Err(failed("lock", &path)(error.into())),
         }
-        name_holder(&mut file).map_err(failed("write", &path))?;
+        if let Err(why) = name_holder(&mut file) {
+            // The lock is the kernel's; the name is for people, and a full disk has no place for it.
+            tracing::warn!(path = %path.display(), %why, "writing a file failed");
+        }
         Ok(DirLock { _file: file })
     }
 }

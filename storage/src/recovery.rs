@@ -389,7 +389,8 @@ async fn replay_in_background(inner: Arc<Inner>, recovered: Recovered) {
         let bytes: u64 = group.iter().map(|d: &Decoded| d.frame_bytes).sum();
         outstanding = outstanding.saturating_sub(bytes);
         inner.take_replayed(group.drain(..)).await;
-        inner.buffer.set_recovering(Some(outstanding));
+        // What is read behind the last frame holds no rows.
+        inner.buffer.set_recovering(Some(outstanding).filter(|bytes| *bytes > 0));
         inner.make_room().await;
     }
     drop(decoded);

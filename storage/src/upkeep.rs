@@ -32,6 +32,11 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         }
         let now = inner.clock.monotonic();
         inner.watch_disk();
+        if let Ok(writer) = inner.writer()
+            && writer.refusal.lock().is_none()
+        {
+            writer.catalog.share().await;
+        }
         if rejects.due(now) {
             report("saving reject counts", inner.persist_rejects().await);
         }

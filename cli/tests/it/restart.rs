@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::client::Client;
 use bytes::Bytes;
@@ -51,6 +51,40 @@ fn nothing_acknowledged_is_lost_by_kills() {
     println!("{found} seed={seed} kills={kills}");
     assert!(found.acknowledged > 0, "nothing was sent; seed={seed}");
     assert!(found.is_clean(), "{found} seed={seed}");
+}
+
+#[test]
+fn a_server_without_space_starts_and_heals() {
+    starts_and_heals_after(Server::kill);
+    // The catalog's file of shared memory is gone then, and there is no space for a new one.
+    starts_and_heals_after(|server| assert!(server.stop().success()));
+}
+
+fn starts_and_heals_after(end: impl Fn(Server)) {
+    let dir = TempDir::new().unwrap();
+    let span = |number| body("traces", 0, number, 1);
+    let count = |server: &Server| server.sql("select count(*) as n from spans")[0]["n"].clone();
+    let server = Server::start(dir.path(), &[]);
+    server.accept("traces", &span(1));
+    end(server);
+
+    let server = Server::start_without_space(dir.path());
+    server.recovered();
+    assert_eq!(count(&server), 1);
+    let (status, answer) = server.send("traces", &span(2));
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer["details"][0]["retryDelay"].is_string(), "{answer}");
+
+    server.give_space();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while server.send("traces", &span(2)).0 != 200 {
+        assert!(Instant::now() < deadline, "requests are refused though there is space");
+    }
+    assert_eq!(count(&server), 2);
+    assert!(server.stop().success());
+    let server = Server::start(dir.path(), &[]);
+    server.recovered();
+    assert_eq!(count(&server), 2);
 }
 
 const SIGNALS: [&str; 3] = ["traces", "logs", "metrics"];

@@ -1,5 +1,6 @@
 //! A server of the built binary on free ports, and the plain requests that tests send to it.
 
+use std::ffi::OsStr;
 use std::future::Future;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use api::client::{Client, ClientError};
 use api::sql::SqlRequest;
 use bytes::Bytes;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -16,7 +18,11 @@ const RECOVERY_MAX: Duration = Duration::from_secs(60);
 
 /// The program under test.
 pub(crate) fn otlake() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_otlake"));
+    command(env!("CARGO_BIN_EXE_otlake"))
+}
+
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
     // What the developer has configured must not reach a test.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTLAKE_")) {
         command.env_remove(name);
@@ -38,6 +44,38 @@ pub(crate) fn stdout_of(words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Arguments of a server on free ports.
+fn serve(dir: &Path) -> Vec<&OsStr> {
+    let free = "127.0.0.1:0";
+    let words = [
+        "serve",
+        "--otlp-grpc",
+        free,
+        "--otlp-http",
+        free,
+        "--http",
+        free,
+        "--log",
+        "warn",
+        "--data",
+    ];
+    words.into_iter().map(OsStr::new).chain([dir.as_os_str()]).collect()
+}
+
+/// Starts a server, and returns when it listens, with the table of listeners that it printed: that comes
+/// once everything listens and the ready file is there.
+fn spawn(command: &mut Command) -> (Child, Vec<String>) {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut table = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        table.push(line.unwrap());
+        if table.last().unwrap().contains("OTEL_EXPORTER_OTLP_ENDPOINT") {
+            return (child, table);
+        }
+    }
+    panic!("the server ended: {:?}", child.wait());
+}
+
 /// A running server; dropping kills it.
 pub(crate) struct Server {
     child: Child,
@@ -49,33 +87,33 @@ impl Server {
     pub(crate) fn start(dir: &Path, flags: &[&str]) -> Server {
         let ready = TempDir::new().unwrap();
         let ready_file = ready.path().join("ready.json");
-        let free = "127.0.0.1:0";
-        let mut child = otlake()
-            .args([
-                "serve",
-                "--otlp-grpc",
-                free,
-                "--otlp-http",
-                free,
-                "--http",
-                free,
-                "--log",
-                "warn",
-                "--data",
-            ])
-            .arg(dir)
-            .arg("--ready-file")
-            .arg(&ready_file)
-            .args(flags)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // The table of listeners is printed once everything listens and the ready file is there.
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let is_up = lines.any(|line| line.unwrap().contains("OTEL_EXPORTER_OTLP_ENDPOINT"));
-        assert!(is_up, "the server ended: {:?}", child.wait());
+        let (child, _) =
+            spawn(otlake().args(serve(dir)).arg("--ready-file").arg(&ready_file).args(flags));
         let addresses = serde_json::from_slice(&std::fs::read(&ready_file).unwrap()).unwrap();
         Server { child, addresses }
+    }
+
+    /// Starts where no file can be made longer, as on a full disk. [`Server::give_space`] ends that.
+    pub(crate) fn start_without_space(dir: &Path) -> Server {
+        let limit = "trap '' XFSZ; ulimit -S -f 0; exec \"$0\" \"$@\"";
+        let program = ["-c", limit, env!("CARGO_BIN_EXE_otlake")];
+        let (child, table) = spawn(command("sh").args(program).args(serve(dir)));
+        let listener = |name: &str| {
+            let line = table.iter().find(|line| line.trim().starts_with(name)).unwrap();
+            line.split_whitespace().last().unwrap().trim_start_matches("http://").to_owned()
+        };
+        let addresses = json!({
+            "otlp_grpc": listener("OTLP gRPC"),
+            "otlp_http": listener("OTLP HTTP"),
+            "http": listener("SQL"),
+        });
+        Server { child, addresses }
+    }
+
+    pub(crate) fn give_space(&self) {
+        let pid = Pid::from_raw(self.pid().cast_signed());
+        let unlimited = Rlimit { current: None, maximum: None };
+        prlimit(pid, Resource::Fsize, unlimited).unwrap();
     }
 
     /// Base URL of the SQL API.

@@ -53,6 +53,7 @@ pub(super) async fn catalog(
         snapshot_id,
         schema_version,
         next_file_id,
+        alone: false,
     };
     Ok((Catalog { path, state: Mutex::new(state) }, loaded))
 }
