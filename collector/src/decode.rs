@@ -418,11 +418,7 @@ impl<'a> Request<'a, '_> {
         }
         Err(Bad::Reject(
             Reason::RecordTooLarge,
-            format!(
-                "it has {} bytes, {} are allowed; send less in one record",
-                record.len(),
-                self.limits.record_bytes_max
-            ),
+            format!("it has {} bytes, {} are allowed", record.len(), self.limits.record_bytes_max),
         ))
     }
 

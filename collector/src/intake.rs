@@ -595,13 +595,14 @@ fn field_word(signal: Signal) -> &'static str {
     }
 }
 
-/// Everything rejected for one reason mostly means the wrong path.
+/// Metrics read as spans have names for trace ids; where all records are like that, so was the path.
 fn rejected_text(signal: Signal, accepted: u32, rejects: &Rejects) -> String {
     let message = rejects.message();
-    if accepted > 0 || rejects.counts().nth(1).is_some() {
-        return message;
+    let is_bad_id = |(reason, _): (Reason, u32)| reason == Reason::BadTraceId;
+    match accepted == 0 && rejects.counts().all(is_bad_id) {
+        true => format!("{message}; {} takes {} only", path(signal), signal.name()),
+        false => message,
     }
-    format!("{message}; {} takes {} only", path(signal), signal.name())
 }
 
 fn undecompressed(failure: decompress::Failure, bytes_max: usize) -> Fault {

@@ -102,7 +102,7 @@ impl Sink for Double {
     }
 }
 
-/// A decoder of little scripts, so that a test says what a body "contains": `ok=997 bad=3 malformed=1
+/// A decoder of little scripts, so that a test says what a body "contains": `ok=997 bad=3 badtrace=1 malformed=1
 /// warn=cut service=cart panic`. `{}` is empty, other words are undecodable.
 pub(crate) fn script_decoder() -> NewDecode {
     Box::new(|| Box::new(|signal, _, body, _| run_script(signal, body)))
@@ -122,6 +122,9 @@ fn run_script(signal: Signal, body: &[u8]) -> Result<Decoded, DecodeError> {
         match key {
             "{}" | "pad" => {}
             "ok" => decoded.accepted += value.parse::<u32>().unwrap(),
+            "badtrace" => decoded.rejects.add(Reason::BadTraceId, value.parse().unwrap(), || {
+                "trace_id has 7 bytes, 16 needed".to_owned()
+            }),
             "bad" => decoded.rejects.add(Reason::BadSpanId, value.parse().unwrap(), || {
                 "span_id has 7 bytes, 8 needed".to_owned()
             }),

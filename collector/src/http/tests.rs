@@ -39,7 +39,7 @@ async fn check(
 async fn successes() {
     let server = Server::new();
     #[rustfmt::skip]
-    let cases: [(&str, &str, &str, &[&str]); 16] = [
+    let cases: [(&str, &str, &str, &[&str]); 17] = [
         ("/v1/traces",   JSON,     "ok=1", &["content-type: application/json\n", "content-length: 2", "{}"]),
         ("/v1/metrics",  JSON,     "ok=2", &["{}"]),
         ("/v1/logs",     JSON,     "ok=3", &["{}"]),
@@ -54,7 +54,8 @@ async fn successes() {
         ("/v1/traces",   JSON,     "ok=997 bad=3", &[r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"3 rejected as bad_span_id, first: span_id has 7 bytes"#, "bad_span_id"]),
         ("/v1/metrics",  JSON,     "ok=999 bad=1", &[r#""rejectedDataPoints":"1""#, "1 rejected as"]),
         ("/v1/logs",     JSON,     "ok=999 bad=1", &[r#""rejectedLogRecords":"1""#]),
-        ("/v1/traces",   JSON,     "bad=3", &[r#""rejectedSpans":"3""#, "/v1/traces takes traces only"]),
+        ("/v1/traces",   JSON,     "bad=3", &[r#""rejectedSpans":"3""#, r#"8 needed; send ids as raw bytes in protobuf and as hex in JSON""#]),
+        ("/v1/traces",   JSON,     "badtrace=3", &[r#""rejectedSpans":"3""#, "; /v1/traces takes traces only"]),
         ("/v1/traces",   JSON,     "ok=9 warn=cut", &[r#"{"partialSuccess":{"errorMessage":"cut"}}"#]),
     ];
     for (path, headers, body, texts) in cases {
@@ -65,7 +66,7 @@ async fn successes() {
     let (store, stats) = server.stopped().await;
     assert_eq!(store.accepted(), 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 997 + 999 + 999 + 9 + 10);
     assert_eq!(stats.accepted(Signal::Traces), 1 + 5 + 6 + 7 + 8 + 997 + 9 + 10);
-    assert_eq!(stats.rejected(Signal::Traces), 6);
+    assert_eq!(stats.rejected(Signal::Traces), 9);
     assert_eq!(store.rejects.lock()[&(Signal::Logs, "bad_span_id")], 1);
     assert_eq!(stats.in_flight_bytes(), 0);
 }
