@@ -30,6 +30,9 @@ pub enum CompactError {
         /// Its value in the inputs.
         inputs: i128,
     },
+    /// Merging ends with the process.
+    #[error("stopped")]
+    Stopped,
     /// The task that merged died.
     #[error("the merge of {table} died: {cause}; its input files stay as they are")]
     Died {

@@ -15,24 +15,35 @@ mod tests;
 pub struct Policy {
     /// How long after its end a window is closed: by then its generations have been flushed.
     pub settle: Duration,
-    /// Rows that one merge reads at most: they are in memory together.
+    /// Rows that a merge has in memory at a time.
+    pub memory_rows: usize,
+    /// Rows that one merge reads at most: where each begins is known beforehand.
     pub rows_max: u64,
     /// Bytes of files that one merge reads at most.
     pub bytes_max: u64,
+    /// Files that one merge reads at most.
+    pub files_max: usize,
     /// Share of one core's time that merging takes at most, in percent.
     pub cpu_percent: u32,
 }
 
-/// What a row of a merge takes: about 1 KiB for a span as read, the same again once sorted.
+/// What a row in memory takes: about 1 KiB for a span as read, the same again once sorted.
 const ROW_BYTES: u64 = 2 << 10;
+/// What is known of a row beforehand at most, twice while it is brought into order.
+const PLACE_BYTES: u64 = 128;
+/// Merged files do not become larger by merging than they need to be for quick questions.
+const MERGE_BYTES_MAX: u64 = 256 << 20;
+const MERGE_FILES_MAX: usize = 32;
 
 impl Policy {
     /// The usual limits for a store that flushes at this age, in so much memory.
     pub fn new(flush_age: Duration, memory_bytes: u64) -> Policy {
         Policy {
             settle: flush_age + Duration::from_secs(30),
-            rows_max: memory_bytes / ROW_BYTES,
-            bytes_max: memory_bytes,
+            memory_rows: usize::try_from(memory_bytes / ROW_BYTES).unwrap_or(usize::MAX),
+            rows_max: memory_bytes / PLACE_BYTES,
+            bytes_max: MERGE_BYTES_MAX,
+            files_max: MERGE_FILES_MAX,
             cpu_percent: 50,
         }
     }
@@ -78,6 +89,7 @@ fn fitting(mut files: Vec<&Arc<DataFile>>, policy: &Policy) -> Vec<Arc<DataFile>
     let (mut rows, mut bytes) = (0_u64, 0_u64);
     files
         .into_iter()
+        .take(policy.files_max)
         .take_while(|f| {
             rows = rows.saturating_add(f.rows);
             bytes = bytes.saturating_add(f.bytes);

@@ -4,13 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arrow_array::RecordBatch;
 use schemas::Table;
 use storage::{DataFile, Store};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::merge::{self, Merge};
 use crate::plan::{Job, Policy};
-use crate::{CompactError, conserve, merge, plan};
+use crate::{CompactError, conserve, plan};
 
 #[cfg(test)]
 mod tests;
@@ -39,19 +41,16 @@ pub struct Compacted {
     pub bytes_out: u64,
 }
 
-/// Merges closed windows until it is cancelled. A merge that is under way when that happens is
-/// finished, which takes a few seconds at most; dropping the future instead loses only its work.
+/// Merges closed windows until it is cancelled. A merge that is under way when that happens is given
+/// up within its next batch of rows.
 pub async fn run(store: Arc<Store>, policy: Policy, cancel: CancellationToken) -> Compacted {
-    let mut compactor = Compactor::new(store, policy);
+    let mut compactor = Compactor::new(store, policy, cancel.clone());
     while !cancel.is_cancelled() {
-        let began = Instant::now();
-        let rest = match compactor.step(now_ns()).await {
-            true => rest_after(began.elapsed(), policy.cpu_percent),
-            false => IDLE,
-        };
-        tokio::select! {
-            () = cancel.cancelled() => {}
-            () = tokio::time::sleep(rest) => {}
+        if !compactor.step(now_ns()).await {
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = tokio::time::sleep(IDLE) => {}
+            }
         }
     }
     compactor.done
@@ -59,7 +58,8 @@ pub async fn run(store: Arc<Store>, policy: Policy, cancel: CancellationToken) -
 
 /// Merges everything that can be merged now, without rests.
 pub async fn compact_once(store: Arc<Store>, policy: Policy) -> Compacted {
-    let mut compactor = Compactor::new(store, policy);
+    let policy = Policy { cpu_percent: 100, ..policy };
+    let mut compactor = Compactor::new(store, policy, CancellationToken::new());
     let now_ns = now_ns();
     // Each step merges files or leaves some out, and merged files are not merged again.
     while compactor.step(now_ns).await {}
@@ -77,17 +77,41 @@ fn now_ns() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// Rests between the batches of a merge, so that it takes its share of a core all along and not in
+/// one piece.
+struct Pace {
+    cpu_percent: u32,
+    cancel: CancellationToken,
+    rows: Merge,
+    woke: Instant,
+}
+
+impl Iterator for Pace {
+    type Item = Result<RecordBatch, CompactError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // On a thread of its own; what woke it earlier would only make it rest again.
+        std::thread::sleep(rest_after(self.woke.elapsed(), self.cpu_percent));
+        self.woke = Instant::now();
+        match self.cancel.is_cancelled() {
+            true => Some(Err(CompactError::Stopped)),
+            false => self.rows.next(),
+        }
+    }
+}
+
 struct Compactor {
     store: Arc<Store>,
     policy: Policy,
+    cancel: CancellationToken,
     /// Live files of merges that came to nothing: trying again would end the same way.
     skip: HashSet<i64>,
     done: Compacted,
 }
 
 impl Compactor {
-    fn new(store: Arc<Store>, policy: Policy) -> Compactor {
-        Compactor { store, policy, skip: HashSet::new(), done: Compacted::default() }
+    fn new(store: Arc<Store>, policy: Policy, cancel: CancellationToken) -> Compactor {
+        Compactor { store, policy, cancel, skip: HashSet::new(), done: Compacted::default() }
     }
 
     /// Does the next job; false when there is none.
@@ -100,6 +124,7 @@ impl Compactor {
                 self.done.lost_races += 1;
                 self.leave_out(&job);
             }
+            Err(CompactError::Stopped) => {}
             Err(error) => {
                 self.done.failures += 1;
                 self.leave_out(&job);
@@ -131,7 +156,9 @@ impl Compactor {
     /// The merged file, or `None` when the store refused it because an input is gone.
     async fn compact(&self, job: &Job) -> Result<Option<DataFile>, CompactError> {
         let (store, of_thread) = (Arc::clone(&self.store), job.clone());
-        let written = tokio::task::spawn_blocking(move || write(&store, &of_thread)).await;
+        let (policy, cancel) = (self.policy, self.cancel.clone());
+        let write = move || write(&store, &of_thread, &policy, cancel);
+        let written = tokio::task::spawn_blocking(write).await;
         let new = written.map_err(|cause| CompactError::Died {
             table: job.table.name(),
             cause: cause.to_string(),
@@ -160,10 +187,17 @@ impl Compactor {
     }
 }
 
-fn write(store: &Store, job: &Job) -> Result<storage::NewFile, CompactError> {
-    let merged = merge::merge(job)?;
-    let rows = std::slice::from_ref(&merged.rows);
-    let new = store.write_file(job.table, MERGED, job.window, rows, &merged.keys, &job.inputs)?;
+fn write(
+    store: &Store,
+    job: &Job,
+    policy: &Policy,
+    cancel: CancellationToken,
+) -> Result<storage::NewFile, CompactError> {
+    let woke = Instant::now();
+    let rows = Merge::open(job, policy.memory_rows)?;
+    let rows = Pace { cpu_percent: policy.cpu_percent, cancel, rows, woke };
+    let keys = merge::keys(job);
+    let new = store.write_file(job.table, MERGED, job.window, rows, &keys, &job.inputs)?;
     conserve::check(&job.inputs, &new.file).inspect_err(|_| discard(&new.file))?;
     Ok(new)
 }

@@ -111,7 +111,9 @@ impl Inner {
             let window = prepared.window;
             let label =
                 Label { table, level: 0, window, seq: Some(seq), keys: &keys, inputs: vec![] };
-            files.push(parquet_file::write(&self.config.dir, &label, &[prepared.rows])?);
+            let rows = prepared.rows.num_rows() as u64;
+            let one = std::iter::once(Ok::<_, StorageError>(prepared.rows));
+            files.push(parquet_file::write(&self.config.dir, &label, rows, one)?);
         }
         Ok(())
     }

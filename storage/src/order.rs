@@ -37,10 +37,57 @@ pub(crate) struct Prepared {
 }
 
 /// All rows as one batch in the order of the table's files. Columns that a batch lacks are null;
-/// spans get `trace_start`, the earliest start that the rows know of each trace.
+/// spans that do not have it get `trace_start`, the earliest start that the rows know of each trace.
 pub fn sort_rows(table: Table, batches: &[RecordBatch]) -> Result<RecordBatch, StorageError> {
     let batches: Vec<&RecordBatch> = batches.iter().collect();
     Ok(arrange(table, &batches, &[])?.0)
+}
+
+/// Where a row stands in the order of the table's files, as [`sort_rows`] makes it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SortKey {
+    bucket: i64,
+    first: Vec<u8>,
+    second: Vec<u8>,
+    time_ns: i64,
+}
+
+impl SortKey {
+    /// The key of the row at a position of rows of a file of one window, in the shape of live rows.
+    pub fn of(table: Table, rows: &RecordBatch, at: usize) -> Result<SortKey, StorageError> {
+        let column = |name: &'static str| {
+            let missing = || StorageError::of("arrange rows", format!("no column {name}"));
+            rows.column_by_name(name).ok_or_else(missing)
+        };
+        let text = |name| Ok::<_, StorageError>(column(name)?.as_string_view().value(at).into());
+        let id =
+            |name| Ok::<_, StorageError>(column(name)?.as_fixed_size_binary().value(at).into());
+        let time = |name| {
+            let times = column(name)?.as_primitive::<TimestampNanosecondType>();
+            Ok::<_, StorageError>(times.is_valid(at).then(|| times.value(at)))
+        };
+        let time_ns = time(table.time_column())?.unwrap_or_default();
+        let bucket = |start: Option<i64>| {
+            let bits = column(c::QUALITY)?.as_primitive::<UInt32Type>().value(at);
+            let placed = match start {
+                Some(start) => start,
+                None if is_elsewhere(bits) => time(c::INGESTED_AT)?.unwrap_or_default(),
+                None => time_ns,
+            };
+            Ok::<_, StorageError>(placed.div_euclid(table.bucket_ns().unwrap_or(i64::MAX)))
+        };
+        let (bucket, first, second) = match table {
+            Table::Spans => (bucket(time(c::TRACE_START)?)?, id(c::TRACE_ID)?, Vec::new()),
+            Table::Logs => (bucket(None)?, text(c::SERVICE_NAME)?, Vec::new()),
+            _ => (0, text(c::METRIC)?, id(c::SERIES_ID)?),
+        };
+        Ok(SortKey { bucket, first, second, time_ns })
+    }
+}
+
+/// Whether a row is placed by its arrival rather than by its time.
+fn is_elsewhere(quality_bits: u32) -> bool {
+    quality_bits & quality::TIME_OUT_OF_RANGE != 0
 }
 
 /// A generation's rows of one table, ready to be written: sorted, one batch a window. This is the
@@ -106,6 +153,17 @@ fn order_spans(
     let traces = ids(table, batches, c::TRACE_ID)?;
     let starts = times(table, batches, c::START_TIME)?;
     let placed = placed(table, batches)?;
+    let bucket_ns = table.bucket_ns().unwrap_or(i64::MAX);
+    if times(table, batches, c::TRACE_START)?.null_count() == 0 {
+        // They come from files, and know their place.
+        let key = |row: u32| {
+            let at = row as usize;
+            (placed[at].div_euclid(bucket_ns), id(&traces, at), starts.value(at), row)
+        };
+        let mut keys: Vec<_> = (0..row_count(batches)?).map(key).collect();
+        keys.sort_unstable();
+        return Ok(windowed(keys.into_iter().map(|k| k.3).collect(), &placed, widths_ns));
+    }
     let mut keys: Vec<SpanKey> = (0..row_count(batches)?)
         .map(|row| {
             let at = row as usize;
@@ -115,7 +173,6 @@ fn order_spans(
     keys.sort_unstable();
 
     // Few traces, many spans: order whole traces by bucket rather than every span once more.
-    let bucket_ns = table.bucket_ns().unwrap_or(i64::MAX);
     let mut of_traces: Vec<(i64, &[SpanKey])> = keys
         .chunk_by(|a, b| a.trace == b.trace)
         .map(|spans| {
@@ -235,7 +292,7 @@ fn placed(table: Table, batches: &[&RecordBatch]) -> Result<Vec<i64>, StorageErr
     };
     let of_row = |at: usize| match &stored {
         Some(stored) if stored.is_valid(at) => stored.value(at),
-        _ if bits.value(at) & quality::TIME_OUT_OF_RANGE != 0 => arrival.value(at),
+        _ if is_elsewhere(bits.value(at)) => arrival.value(at),
         _ => own.value(at),
     };
     Ok((0..own.len()).map(of_row).collect())

@@ -8,9 +8,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding as ParquetEncoding, ZstdLevel};
@@ -36,16 +37,55 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Length of the footer's length and magic.
 const TAIL_BYTES: u64 = 8;
 
-/// Writes rows that are already sorted, under a fresh name.
-pub(crate) fn write(
+/// Writes rows that are already sorted, under a fresh name. All batches have the schema of the first;
+/// `row_count` is how many rows they have.
+pub(crate) fn write<E: From<StorageError>>(
     dir: &Path,
     label: &Label<'_>,
-    rows: &[RecordBatch],
-) -> Result<NewFile, StorageError> {
-    let Some(schema) = rows.first().map(RecordBatch::schema) else {
-        return Err(StorageError::of("write a file", "it would have no rows"));
+    row_count: u64,
+    rows: impl Iterator<Item = Result<RecordBatch, E>>,
+) -> Result<NewFile, E> {
+    let mut rows = Rows { rows, failure: None };
+    let Some(first) = rows.next() else {
+        let empty = || StorageError::of("write a file", "it would have no rows").into();
+        return Err(rows.failure.unwrap_or_else(empty));
     };
-    let row_count: u64 = rows.iter().map(|b| b.num_rows() as u64).sum();
+    let written = write_batches(dir, label, row_count, first, &mut rows);
+    match rows.failure {
+        // What was written before it is discarded.
+        Some(failure) => Err(failure),
+        None => Ok(written?),
+    }
+}
+
+/// Batches up to the first failure, which is kept.
+struct Rows<I, E> {
+    rows: I,
+    failure: Option<E>,
+}
+
+impl<E, I: Iterator<Item = Result<RecordBatch, E>>> Iterator for Rows<I, E> {
+    type Item = RecordBatch;
+
+    fn next(&mut self) -> Option<RecordBatch> {
+        match self.rows.next()? {
+            Ok(batch) => Some(batch),
+            Err(failure) => {
+                self.failure = Some(failure);
+                None
+            }
+        }
+    }
+}
+
+fn write_batches(
+    dir: &Path,
+    label: &Label<'_>,
+    row_count: u64,
+    first: RecordBatch,
+    rest: &mut dyn Iterator<Item = RecordBatch>,
+) -> Result<NewFile, StorageError> {
+    let schema = first.schema();
     let promoted = promotions(promoted_columns(&schema), label.keys);
     let footer = facts::to_footer(label, row_count, &promoted);
     let name = layout::new_file(label.table, label.level, label.window.0);
@@ -57,9 +97,14 @@ pub(crate) fn write(
     let options = ArrowWriterOptions::new()
         .with_properties(properties(label, &schema, footer)?)
         .with_skip_arrow_metadata(true);
+    let mut nulls = Nulls(vec![0; schema.fields().len()]);
     let encoded = durable::write_file_durably(&path, |file| {
         let mut sink = Hashed { file, hash: blake3::Hasher::new(), bytes: 0 };
-        let metadata = encode(&mut sink, rows, options).map_err(io::Error::other)?;
+        let rows = std::iter::once(first).chain(rest).inspect(|rows| nulls.count(rows));
+        let metadata = encode(&mut sink, &schema, rows, options).map_err(io::Error::other)?;
+        if metadata.file_metadata().num_rows() != i64::try_from(row_count).unwrap_or(i64::MAX) {
+            return Err(io::Error::other("it would not have all rows"));
+        }
         let (hash, bytes) = (sink.hash.finalize(), sink.bytes);
         Ok((metadata, hash, bytes, footer_bytes(file, bytes)?))
     });
@@ -84,7 +129,7 @@ pub(crate) fn write(
         keys_complete,
         blooms: Blooms::of(&metadata),
     });
-    count_nulls(&mut file, &schema, rows);
+    nulls.tell(&mut file, &schema);
     Ok(NewFile { file, blake3: hash.into(), schema })
 }
 
@@ -131,12 +176,13 @@ fn text(why: impl std::fmt::Display) -> String {
 
 fn encode(
     sink: &mut Hashed<'_>,
-    rows: &[RecordBatch],
+    schema: &SchemaRef,
+    rows: impl Iterator<Item = RecordBatch>,
     options: ArrowWriterOptions,
 ) -> parquet::errors::Result<ParquetMetaData> {
-    let mut writer = ArrowWriter::try_new_with_options(sink, rows[0].schema(), options)?;
+    let mut writer = ArrowWriter::try_new_with_options(sink, Arc::clone(schema), options)?;
     for batch in rows {
-        writer.write(batch)?;
+        writer.write(&batch)?;
     }
     writer.close()
 }
@@ -215,11 +261,21 @@ pub(crate) fn promoted_columns(schema: &Schema) -> impl Iterator<Item = (&str, V
     })
 }
 
-/// Files keep no statistics of some columns; how many nulls they have is known from the rows.
-fn count_nulls(file: &mut DataFile, schema: &Schema, rows: &[RecordBatch]) {
-    for (i, field) in schema.fields().iter().enumerate() {
-        if let Some(facts) = file.columns.get_mut(field.name()) {
-            facts.nulls = Some(rows.iter().map(|b| b.column(i).null_count() as u64).sum());
+/// Nulls of each column. Files keep no statistics of some; how many they have is known from the rows.
+struct Nulls(Vec<u64>);
+
+impl Nulls {
+    fn count(&mut self, rows: &RecordBatch) {
+        for (nulls, column) in self.0.iter_mut().zip(rows.columns()) {
+            *nulls += column.null_count() as u64;
+        }
+    }
+
+    fn tell(self, file: &mut DataFile, schema: &Schema) {
+        for (field, nulls) in schema.fields().iter().zip(self.0) {
+            if let Some(facts) = file.columns.get_mut(field.name()) {
+                facts.nulls = Some(nulls);
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn coalesce(table: Table, batches: &[Arc<Batch>]) -> Result<Batch, St
 
 /// The table's columns, then every promoted column that a batch has, in the order of the fixed
 /// lists; promoted columns outside the lists follow by name.
-pub(crate) fn union_schema(table: Table, batches: &[&RecordBatch]) -> SchemaRef {
+pub fn union_schema(table: Table, batches: &[&RecordBatch]) -> SchemaRef {
     let own = table.schema();
     let mut promoted: Vec<Arc<Field>> = Vec::new();
     for batch in batches {

@@ -240,23 +240,25 @@ impl Store {
         Ok(replaced)
     }
 
-    /// Writes rows (already sorted) as a Parquet file: temp, fsync, rename, fsync dir. Not yet in
-    /// the catalog. Blocks on the disk.
-    pub fn write_file(
+    /// Writes all rows of the inputs, already sorted and in batches of one schema, as a Parquet file:
+    /// temp, fsync, rename, fsync dir. Not yet in the catalog. Blocks on the disk. The first failure
+    /// of `rows` ends it.
+    pub fn write_file<E: From<StorageError>>(
         &self,
         table: Table,
         level: u8,
         window: (i64, i64),
-        rows: &[RecordBatch],
+        rows: impl Iterator<Item = Result<RecordBatch, E>>,
         keys: &Keys,
         inputs: &[Arc<DataFile>],
-    ) -> Result<NewFile, StorageError> {
+    ) -> Result<NewFile, E> {
         self.inner.writer()?;
         let ranges = inputs.iter().filter_map(|file| file.seq);
         let seq = ranges.reduce(|(a, b), (c, d)| (a.min(c), b.max(d)));
-        let inputs = inputs.iter().map(|file| file.name.clone()).collect();
-        let label = Label { table, level, window, seq, keys, inputs };
-        parquet_file::write(&self.inner.config.dir, &label, rows)
+        let names = inputs.iter().map(|file| file.name.clone()).collect();
+        let label = Label { table, level, window, seq, keys, inputs: names };
+        let row_count = inputs.iter().map(|file| file.rows).sum();
+        parquet_file::write(&self.inner.config.dir, &label, row_count, rows)
     }
 
     /// Takes a file that cannot be decoded out of all future snapshots, records its rows as lost

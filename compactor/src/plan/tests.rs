@@ -34,8 +34,10 @@ fn file(line: &str) -> Arc<DataFile> {
 fn check(files: &[&str], skip: &[i64], expected: &[i64]) {
     let policy = Policy {
         settle: Duration::from_secs(90),
+        memory_rows: 1,
         rows_max: 100,
         bytes_max: 1_000,
+        files_max: 4,
         cpu_percent: 50,
     };
     let files: Vec<_> = files.iter().map(|line| file(line)).collect();
@@ -85,6 +87,12 @@ fn takes_the_oldest_window_first() {
 fn takes_the_smallest_files_as_far_as_they_fit() {
     check(&["1 0 0-600 70", "2 0 0-600 40", "3 0 0-600 60"], &[], &[2, 3]);
     check(&["1 0 0-600 70", "2 0 0-600 80"], &[], &[]);
+}
+
+#[test]
+fn takes_no_more_files_than_it_may_open() {
+    let files = ["1 0 0-600 1", "2 0 0-600 2", "3 0 0-600 3", "4 0 0-600 4", "5 0 0-600 5"];
+    check(&files, &[], &[1, 2, 3, 4]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ async fn a_trace_in_two_files_gets_one_start() {
     let snapshot = store.snapshot();
     let input = snapshot.files(Table::Spans).to_vec();
     let job = Job { table: Table::Spans, window: input[0].window, inputs: input };
-    let rows = merge::merge(&job).unwrap().rows;
+    let rows = Merge::open(&job, 1_000).unwrap().next().unwrap().unwrap();
     let starts = rows.column_by_name(c::TRACE_START).unwrap();
     let starts = starts.as_primitive::<TimestampNanosecondType>();
     assert_eq!(starts.values(), &[START_NS + 2, START_NS + 2, START_NS + 9]);

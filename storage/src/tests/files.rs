@@ -10,7 +10,7 @@ use schemas::{Keys, Table};
 use sqlx::{ConnectOptions, Row};
 
 use super::support::{append, config, numbers_of, open, read, spans, visible};
-use crate::{Bound, Promotion, layout, sort_rows};
+use crate::{Bound, Promotion, StorageError, layout, sort_rows};
 
 /// (bucket, trace, start) of each row, and its stored `trace_start`.
 fn sort_keys(rows: &arrow_array::RecordBatch) -> Vec<(i64, Vec<u8>, i64)> {
@@ -121,7 +121,8 @@ async fn replaced_files_leave_once_and_only_while_live() {
         let sorted = sort_rows(Table::Spans, &rows).unwrap();
         let mut keys = Keys::default();
         inputs.iter().for_each(|f| keys.merge(&f.keys));
-        store.write_file(Table::Spans, 1, inputs[0].window, &[sorted], &keys, &inputs).unwrap()
+        let rows = std::iter::once(Ok::<_, StorageError>(sorted));
+        store.write_file(Table::Spans, 1, inputs[0].window, rows, &keys, &inputs).unwrap()
     };
     let (first, second) = (merge(), merge());
     assert_eq!(first.file.seq, Some((1, 2)));
