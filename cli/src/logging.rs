@@ -19,7 +19,12 @@ pub(crate) fn start(format: LogFormat, filter: &str, color: bool) -> Result<(), 
             .cause(error)
             .hint("write a level such as `info`, or `warn,storage=debug`")
     })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written, to a file on a full disk, is lost; a word about it to the same
+    // stderr would end the process.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     let started = match format {
         LogFormat::Pretty => lines.with_ansi(color).with_target(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -93,11 +93,13 @@ impl Server {
         Server { child, addresses }
     }
 
-    /// Starts where no file can be made longer, as on a full disk. [`Server::give_space`] ends that.
+    /// Starts where no file can be made longer, that of its log neither, as on a full disk.
+    /// [`Server::give_space`] ends that.
     pub(crate) fn start_without_space(dir: &Path) -> Server {
         let limit = "trap '' XFSZ; ulimit -S -f 0; exec \"$0\" \"$@\"";
         let program = ["-c", limit, env!("CARGO_BIN_EXE_otlake")];
-        let (child, table) = spawn(command("sh").args(program).args(serve(dir)));
+        let log = tempfile::tempfile().unwrap();
+        let (child, table) = spawn(command("sh").args(program).args(serve(dir)).stderr(log));
         let listener = |name: &str| {
             let line = table.iter().find(|line| line.trim().starts_with(name)).unwrap();
             line.split_whitespace().last().unwrap().trim_start_matches("http://").to_owned()
