@@ -9,8 +9,10 @@ use schemas::columns as c;
 use schemas::{Keys, Table};
 use sqlx::{ConnectOptions, Row};
 
-use super::support::{append, config, numbers_of, open, read, spans, visible};
-use crate::{Bound, Promotion, StorageError, layout, sort_rows};
+use super::support::{
+    Columns, NOON_NS, append, batch_of, config, numbers_of, open, read, span_row, spans, visible,
+};
+use crate::{Bound, Promotion, SortKey, StorageError, layout, sort_rows};
 
 /// (bucket, trace, start) of each row, and its stored `trace_start`.
 fn sort_keys(rows: &arrow_array::RecordBatch) -> Vec<(i64, Vec<u8>, i64)> {
@@ -41,6 +43,21 @@ fn rows_of_batches_with_other_columns_are_sorted_together() {
     let route = sorted.column_by_name("a.http.route").unwrap();
     let filled = numbers_of(&sorted).iter().filter(|n| n.is_multiple_of(3)).count();
     assert_eq!(route.len() - route.null_count(), filled);
+}
+
+#[test]
+fn sorted_rows_stand_in_the_order_of_their_keys() {
+    let mut columns = Columns::default();
+    (0..500).map(|n| n * 7919 % 997).for_each(|number| span_row(number, &mut columns));
+    for table in Table::ALL {
+        let rows = batch_of(table, &columns, NOON_NS).rows;
+        let sorted = sort_rows(table, &[rows]).unwrap();
+        let keys: Vec<_> =
+            (0..sorted.num_rows()).map(|at| SortKey::of(table, &sorted, at).unwrap()).collect();
+        assert!(keys.is_sorted(), "{}", table.name());
+        let distinct = keys.chunk_by(|a, b| a == b).count();
+        assert!(distinct > 300, "{}: {distinct} keys tell 500 rows apart", table.name());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
