@@ -210,8 +210,8 @@ impl Intake {
         Refusal::new(
             Condition::Overloaded,
             format!(
-                "the budget of {} MiB for requests in flight is used up and nothing came free within \
-                 {} ms; the request was not stored, send it again",
+                "requests in flight use up their budget of {} MiB or the time to store them, and \
+                 nothing came free within {} ms; the request was not stored, send it again",
                 self.inner.budget.capacity_bytes() >> 20,
                 self.inner.admission_wait.as_millis()
             ),
@@ -227,10 +227,14 @@ impl Intake {
         if parcel.wire.is_empty() && parcel.compression == Compression::Identity {
             return Ok(Accepted::default());
         }
+        let began = Instant::now();
+        let wait = inner.wait_max(deadline);
+        let place = tokio::time::timeout(wait, inner.desk.acquire_many(parcel.desk_bytes())).await;
         // The semaphore is never closed; were it, nobody would have to wait.
-        let _place = inner.desk.acquire_many(parcel.desk_bytes()).await;
+        let _place = place.map_err(|_| self.no_room())?;
         // Asked here, since decoding what cannot be stored would take the time that makes room.
-        inner.sink.room(inner.wait_max(deadline)).await.map_err(not_stored)?;
+        let rest = wait.saturating_sub(began.elapsed());
+        inner.sink.room(rest).await.map_err(not_stored)?;
         let unpacked = self.unpack(parcel).await?;
         if all_malformed(&unpacked.decoded) {
             return Err(wrong_format(origin.signal, &unpacked.decoded.rejects));

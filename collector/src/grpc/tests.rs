@@ -213,6 +213,30 @@ async fn overload_is_refused_with_a_delay_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn requests_wait_for_those_being_stored_but_not_for_long() {
+    let hasty = CollectorConfig { admission_wait: Duration::from_millis(30), ..config() };
+    let server = Server::with(hasty, Double::gated());
+    let body = |n: u32| frame(0, format!("ok={n}{}", " ".repeat(600_000)).as_bytes());
+    // Four large ones at a time; a small one finds no place beside them either.
+    let held = futures::future::join_all((1..5).map(|n| call(server.grpc, TRACES, &[], body(n))));
+    let refused = async {
+        for _ in 0..4 {
+            server.store.someone_waits().await;
+        }
+        for late in [body(8), frame(0, b"ok=8")] {
+            let reply = check(&server, TRACES, &[], late, UNAVAILABLE, "in flight").await;
+            assert!(delays(&reply).0.is_some_and(|s| (0.8..=1.2).contains(&s)), "{reply:?}");
+        }
+        server.store.let_through(5);
+    };
+    let (stored, ()) = tokio::join!(held, refused);
+    assert!(stored.iter().all(|reply| reply.code() == OK), "{stored:?}");
+    check(&server, TRACES, &[], body(16), OK, "").await;
+    assert_eq!(server.store.accepted(), 1 + 2 + 3 + 4 + 16);
+    assert_eq!(server.stats.in_flight_bytes(), 0);
+}
+
+#[tokio::test]
 async fn a_full_store_refuses_before_it_decodes() {
     let server = Server::with(
         CollectorConfig { admission_wait: Duration::from_millis(30), ..config() },
