@@ -21,7 +21,8 @@ pub struct CollectorConfig {
     /// Budget of all requests being read, decoded and stored. Neither limit above can exceed a
     /// quarter of it.
     pub in_flight_bytes: usize,
-    /// How long a request waits for room in the budget before it is refused.
+    /// How long a request waits for room in the budget before it is read, and again for its turn and
+    /// for room in the store before it is decoded; then it is refused.
     pub admission_wait: Duration,
     /// Origins of web pages that may send, besides those on loopback: `https://app.example`.
     pub allowed_origins: Vec<String>,

@@ -59,6 +59,7 @@ pub struct ExportOptions {
 
 /// Where accepted requests go: the store, or a slow or failing one in tests.
 pub(crate) trait Sink: Send + Sync + 'static {
+    /// Returns once there is room for rows, or an error after `wait`.
     fn room(&self, wait: Duration) -> BoxFuture<'_, Result<(), StorageError>>;
     fn append(&self, request: Append) -> BoxFuture<'_, Result<Appended, StorageError>>;
     fn count_rejects(&self, signal: Signal, reason: &'static str, count: u64);

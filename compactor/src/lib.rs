@@ -2,7 +2,7 @@
 //!
 //! A flush writes a file about once a minute; once a window is closed and its last generation has
 //! been flushed, its files are merged. [`plan`] chooses what to merge and knows no IO, [`merge`]
-//! reads and sorts, [`conserve`] refuses an output that lost or gained a row, [`run`] drives them
+//! brings their rows into order, [`conserve`] refuses an output that lost or gained a row, [`run`] drives them
 //! beside ingest. A merge replaces its inputs in one catalog transaction or not at all, so that it
 //! can be stopped anywhere.
 #![warn(missing_docs)]

@@ -31,7 +31,7 @@ pub struct Policy {
 const ROW_BYTES: u64 = 2 << 10;
 /// What is known of a row beforehand at most, twice while it is brought into order.
 const PLACE_BYTES: u64 = 128;
-/// Merged files do not become larger by merging than they need to be for quick questions.
+/// A larger file would make no question quicker, and would take longer to write again.
 const MERGE_BYTES_MAX: u64 = 256 << 20;
 const MERGE_FILES_MAX: usize = 32;
 
